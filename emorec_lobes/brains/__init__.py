@@ -1,0 +1,1 @@
+"""SpeechBrain Brain classes, one per task: what happens to one batch."""

@@ -1,0 +1,170 @@
+"""What every emotion Brain shares: nominal epochs of N updates, scores, checkpoints, resume."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import speechbrain as sb
+import torch
+from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
+from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.logger import get_logger
+from torch import Tensor
+
+from emorec_lobes.errors import ConfigError
+from emorec_lobes.evaluation.metrics import scores
+
+logger = get_logger(__name__)
+
+
+@register_checkpoint_hooks
+class History:
+    """What training logged at each validation; part of every checkpoint, so a resumed run has it all."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def best_update(self, key: str) -> int | None:
+        """The update with the highest validation score, the latest among equals."""
+        rows = [row for row in self.rows if row["valid"] is not None]
+        return max(rows, key=lambda row: (row["valid"][key], row["update"]))["update"] if rows else None
+
+    @mark_as_saver
+    def _save(self, path: Path) -> None:
+        Path(path).write_text(json.dumps(self.rows), encoding="utf-8")
+
+    @mark_as_loader
+    def _recover(self, path: Path, end_of_epoch: bool) -> None:
+        self.rows = json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+@register_checkpoint_hooks
+class RandomState:
+    """Torch's random state, CPU and GPU: what dropout draws from. SpeechBrain does not save it."""
+
+    @mark_as_saver
+    def _save(self, path: Path) -> None:
+        gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        torch.save({"cpu": torch.get_rng_state(), "gpu": gpu}, path)
+
+    @mark_as_loader
+    def _recover(self, path: Path, end_of_epoch: bool) -> None:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        torch.set_rng_state(state["cpu"])
+        if torch.cuda.is_available() and len(state["gpu"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["gpu"])
+
+
+class EmotionBrain(sb.Brain):
+    """Classifies utterances; subclasses say how a batch becomes losses and probabilities.
+
+    A subclass implements `compute_forward` and `compute_objectives` as in SpeechBrain, and
+    calls `log_losses` in training and `log_probabilities` in evaluation.
+
+    Expects in `hparams`: `labels`, `updates_per_validation`, `number_of_updates`, `patience`
+    (validations without a better UAR before training stops, or null), `lr_annealing` (a
+    SpeechBrain scheduler called with the nominal epoch, or null), `loss_read_interval`,
+    `epoch_counter`, `train_logger` and `tensorboard_logger` (or null).
+    """
+
+    def __init__(self, *args: Any, has_valid: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.has_valid = has_valid
+        self.history = History()
+        self.predictions: dict[str, np.ndarray] = {}
+        self._targets: dict[str, int] = {}
+        self._losses: dict[str, Tensor] = {}
+        self._train_means: dict[str, float] = {}
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable("history", self.history)
+            self.checkpointer.add_recoverable("random_state", RandomState())
+
+    def log_losses(self, **losses: Tensor) -> None:
+        """Adds up loss terms on the device; they are read back once, when the epoch ends."""
+        for name, value in losses.items():
+            value = value.detach().float()
+            self._losses[name] = self._losses[name] + value if name in self._losses else value
+
+    def log_probabilities(self, ids: list[str], probabilities: Tensor, targets: Tensor) -> None:
+        """Keeps one row of class probabilities, (K,), an utterance."""
+        for utterance_id, row, target in zip(ids, probabilities.float().cpu().numpy(), targets.tolist(), strict=True):
+            self.predictions[utterance_id] = row
+            self._targets[utterance_id] = target
+
+    def fit_batch(self, batch: Any) -> Tensor:
+        """One update. SpeechBrain's, without reading the loss back from the device every time."""
+        should_step = (self.step % self.grad_accumulation_factor) == 0
+        self.on_fit_batch_start(batch, should_step)
+        with self.no_sync(not should_step):
+            with self.training_ctx:
+                outputs = self.compute_forward(batch, sb.Stage.TRAIN)
+                loss = self.compute_objectives(outputs, batch, sb.Stage.TRAIN)
+            self.scaler.scale(loss / self.grad_accumulation_factor).backward()
+        if should_step:
+            self.optimizers_step()
+        self.on_fit_batch_end(batch, outputs, loss, should_step)
+        return loss.detach()
+
+    def update_average(self, loss: Tensor, avg_loss: float) -> float:
+        """The loss shown in the progress bar, read every `loss_read_interval` updates and checked there."""
+        if not self.modules.training:
+            return super().update_average(loss, avg_loss)
+        if self.step % self.hparams.loss_read_interval:
+            return avg_loss
+        value = float(loss)
+        if not np.isfinite(value):
+            raise ConfigError(
+                f"The loss is {value} at update {self.optimizer_step}. Lower --lr, or use --precision fp32."
+            )
+        return value
+
+    def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
+        """Empties what the stage collects; sets the epoch's learning rate."""
+        if stage is not sb.Stage.TRAIN:
+            self.predictions, self._targets = {}, {}
+            return
+        self._losses = defaultdict(lambda: torch.zeros((), device=self.device))
+        if self.hparams.lr_annealing is not None:
+            _, new_rate = self.hparams.lr_annealing(epoch - 1)
+            sb.nnet.schedulers.update_learning_rate(self.optimizer, new_rate)
+
+    def on_stage_end(self, stage: sb.Stage, stage_loss: float, epoch: int | None = None) -> None:
+        """Reads losses and scores; logs and saves once per nominal epoch."""
+        if stage is sb.Stage.TRAIN:
+            self._train_means = {name: float(total) / self.step for name, total in self._losses.items()}
+            if not self.has_valid:
+                self._finish_epoch(epoch, None)
+        elif stage is sb.Stage.VALID:
+            self._finish_epoch(epoch, {"loss": stage_loss, **self.scores()})
+
+    def scores(self) -> dict[str, float]:
+        """Accuracy, UAR, weighted and macro F1 of what the last evaluation collected."""
+        predicted = [int(row.argmax()) for row in self.predictions.values()]
+        targets = [self._targets[item] for item in self.predictions]
+        found = scores(targets, predicted, self.hparams.labels)
+        return {name: found[name] for name in ("accuracy", "uar", "weighted_f1", "macro_f1")}
+
+    def on_fit_start(self) -> None:
+        """SpeechBrain's, then stops at once if the recovered history says training was over."""
+        super().on_fit_start()
+        self._stop_if_no_better()
+
+    def _finish_epoch(self, epoch: int, valid: dict[str, float] | None) -> None:
+        rate = self.optimizer.param_groups[0]["lr"]
+        update = min(epoch * self.hparams.updates_per_validation, self.hparams.number_of_updates)
+        self.history.rows.append({"update": update, "train": self._train_means, "valid": valid, "lr": rate})
+        self.hparams.train_logger.log_stats({"update": update, "lr": rate}, self._train_means, valid, verbose=False)
+        if self.hparams.tensorboard_logger is not None and if_main_process():
+            self.hparams.tensorboard_logger.log_stats({"epoch": update, "lr": rate}, self._train_means, valid)
+        meta = {"update": update, **({"uar": valid["uar"]} if valid else {})}
+        self.checkpointer.save_and_keep_only(meta=meta, max_keys=["uar"] if valid else [], importance_keys=[])
+        self._stop_if_no_better()
+
+    def _stop_if_no_better(self) -> None:
+        scored = [row["valid"]["uar"] for row in self.history.rows if row["valid"] is not None]
+        if self.hparams.patience is None or not scored:
+            return
+        if len(scored) - 1 - scored.index(max(scored)) >= self.hparams.patience:
+            self.hparams.epoch_counter.limit = self.hparams.epoch_counter.current

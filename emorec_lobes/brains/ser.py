@@ -1,0 +1,89 @@
+"""Brain of the cross-representation speech model of Makiuchi 2021."""
+
+from typing import Any
+
+import speechbrain as sb
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, nll_loss
+
+from emorec_lobes.brains.base import EmotionBrain
+
+
+class SERBrain(EmotionBrain):
+    """Trains on random crops; answers for whole utterances.
+
+    Source: Makiuchi 2021, sections 3.1 and 4.2. Training adds two reconstruction losses and
+    the cross-entropy. An utterance is cut into consecutive segments, and its probabilities
+    are the mean of its segments' softmax outputs.
+
+    Expects in `modules`: `model`. Expects in `hparams`, beside those of `EmotionBrain`:
+    `emotion_weight`, `mel_first_weight`, `mel_weight`, `masked` (whether padded frames are
+    kept out of losses and statistics), `reconstruction_loss`, `class_weights` (K numbers or
+    null), `segments_per_forward`.
+    """
+
+    def compute_forward(self, batch: Any, stage: sb.Stage) -> Any:
+        """Model output of a batch of crops, or log-probabilities (B, K) of whole utterances."""
+        batch = batch.to(self.device)
+        if stage is sb.Stage.TRAIN:
+            phones = batch.phones.data if self._reconstructs else None
+            return self.modules.model(
+                batch.layers.data, batch.speaker_vector.data, phones, self._masked(batch.num_valid)
+            )
+        return self._classify(batch.layers.data, batch.num_valid.data, batch.speaker_vector.data)
+
+    def compute_objectives(self, predictions: Any, batch: Any, stage: sb.Stage) -> Tensor:
+        """The training loss, or the mean negative log-likelihood of the utterances."""
+        targets = batch.target.to(self.device)
+        if stage is not sb.Stage.TRAIN:
+            self.log_probabilities(batch.id, predictions.exp(), targets)
+            return nll_loss(predictions, targets)
+        emotion = cross_entropy(predictions.logits, targets, weight=self._class_weights())
+        loss = self.hparams.emotion_weight * emotion
+        terms = {"emotion": emotion}
+        if self._reconstructs:
+            num_valid, target = self._masked(batch.num_valid), batch.mel.data
+            terms["mel_first"] = self.hparams.reconstruction_loss(predictions.mel_first, target, num_valid)
+            terms["mel"] = self.hparams.reconstruction_loss(predictions.mel, target, num_valid)
+            loss = loss + self.hparams.mel_first_weight * terms["mel_first"] + self.hparams.mel_weight * terms["mel"]
+        self.log_losses(loss=loss, **terms)
+        return loss
+
+    def reconstruct(self, crop: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """Target and reconstructed mel of one training item, each (T, M), on the CPU."""
+        inputs = [crop[name].unsqueeze(0).to(self.device) for name in ("layers", "speaker_vector", "phones")]
+        num_valid = torch.tensor([crop["num_valid"]], device=self.device)
+        self.modules.eval()
+        with torch.no_grad():
+            output = self.modules.model(*inputs, self._masked(num_valid))
+        return crop["mel"], output.mel[0].float().cpu()
+
+    @property
+    def _reconstructs(self) -> bool:
+        return self.hparams.mel_first_weight > 0 or self.hparams.mel_weight > 0
+
+    def _masked(self, num_valid: Tensor) -> Tensor | None:
+        return num_valid if self.hparams.masked else None
+
+    def _class_weights(self) -> Tensor | None:
+        weights = self.hparams.class_weights
+        return None if weights is None else torch.tensor(weights, dtype=torch.float32, device=self.device)
+
+    def _classify(self, segments: Tensor, num_valid: Tensor, speaker: Tensor) -> Tensor:
+        """Mean of segment softmax: (B, N, T, L, D), (B, N), (B, E) -> (B, K) log-probabilities.
+
+        Padding segments have no valid frame. The segments of all utterances go through the
+        model together, `segments_per_forward` at a time so that memory stays bounded.
+        """
+        is_real = num_valid > 0  # (B, N)
+        owner = is_real.nonzero()[:, 0]
+        flat = segments[is_real]  # (B, N, T, L, D) -> (S, T, L, D), S real segments of the batch
+        inputs = [part.split(self.hparams.segments_per_forward) for part in (flat, speaker[owner], num_valid[is_real])]
+        logits = [
+            self.modules.model(layers, vectors, num_valid=self._masked(counts)).logits
+            for layers, vectors, counts in zip(*inputs, strict=True)
+        ]
+        probabilities = torch.cat(logits).float().softmax(dim=-1)
+        sums = probabilities.new_zeros(len(segments), probabilities.shape[-1]).index_add_(0, owner, probabilities)
+        return (sums / is_real.sum(dim=1, keepdim=True)).clamp_min(1e-12).log()

@@ -1,0 +1,1 @@
+"""The command `emorec`: one thin module a command."""

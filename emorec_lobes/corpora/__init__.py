@@ -1,0 +1,1 @@
+"""Corpus readers: a folder as its owner ships it -> utterances -> manifest.json."""

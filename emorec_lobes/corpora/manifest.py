@@ -1,0 +1,147 @@
+"""manifest.json: one entry an utterance, as SpeechBrain's `DynamicItemDataset` reads it.
+
+Beside it lies `<stem>.info.json`: the corpus, the options that made the manifest, counts
+and recorded warnings. Both are written whole or not at all.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from emorec_lobes.errors import DataError
+from emorec_lobes.files import read_json, write_json
+from emorec_lobes.units import Seconds
+
+DATA_ROOT = "{data_root}"
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One labelled utterance. Optional fields a corpus does not have are left out of the manifest."""
+
+    id: str  # carries the corpus: emodb_03a01Fa
+    wav: str  # absolute, or starting with {data_root}
+    duration: Seconds
+    emotion: str  # canonical
+    raw_emotion: str  # as the corpus spells it
+    speaker: str | None = None  # carries the corpus: iemocap_Ses01F
+    gender: str | None = None  # female | male
+    session: str | None = None
+    text: str | None = None
+    kind: str | None = None  # improvised | scripted
+    fold: str | None = None  # the corpus's own fold, if it ships one
+    ratings: dict[str, list[str]] | None = None  # rater -> labels
+    valence: float | None = None
+    arousal: float | None = None
+    dominance: float | None = None
+    phones: str | None = None  # path of an alignment file
+    start: Seconds | None = None  # a part of a longer recording
+    stop: Seconds | None = None
+
+
+@dataclass(frozen=True)
+class ManifestInfo:
+    """What made a manifest: kept beside it, and copied into every result."""
+
+    corpus: str
+    selection: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def write_manifest(path: Path, utterances: Iterable[Utterance], info: ManifestInfo) -> None:
+    """Writes a manifest and its info file, each atomically.
+
+    Raises
+    ------
+    DataError
+        If there is no utterance, or two share an id.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    for utterance in utterances:
+        if utterance.id in entries:
+            first = entries[utterance.id]["wav"]
+            raise DataError(
+                f"Two utterances share the id {utterance.id!r}: {first} and {utterance.wav}. Give each its own id."
+            )
+        entry = {key: value for key, value in asdict(utterance).items() if value is not None}
+        entries[entry.pop("id")] = entry
+    if not entries:
+        raise DataError(f"No utterance is left for {path}. Widen the selection or the labels.")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    counts = dict(sorted(Counter(entry["emotion"] for entry in entries.values()).items()))
+    write_json(info_path(path), {**asdict(info), "num_utterances": len(entries), "num_per_emotion": counts})
+    write_json(path, entries)
+
+
+def read_manifest(path: Path) -> dict[str, Utterance]:
+    """Reads and checks a manifest.
+
+    Returns
+    -------
+    dict
+        id -> `Utterance`, in file order.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, is not JSON, or an entry lacks a field or has an unknown one.
+    """
+    entries = read_json(path, "emorec prepare")
+    known = {item.name for item in fields(Utterance)}
+    needed = {"wav", "duration", "emotion", "raw_emotion"}
+    utterances = {}
+    for utterance_id, entry in entries.items():
+        missing = sorted(needed - set(entry)) if isinstance(entry, dict) else sorted(needed)
+        if missing:
+            raise DataError(f"{path}: {utterance_id!r} lacks {', '.join(missing)}. Run `emorec prepare` again.")
+        unknown = sorted(set(entry) - known)
+        if unknown:
+            raise DataError(f"{path}: {utterance_id!r} has the unknown field {unknown[0]!r}. Remove it.")
+        utterances[utterance_id] = Utterance(id=utterance_id, **entry)
+    if not utterances:
+        raise DataError(f"{path} holds no utterance. Run `emorec prepare` again.")
+    return utterances
+
+
+def read_info(path: Path) -> ManifestInfo:
+    """Reads the info file beside the manifest at `path`."""
+    entries = read_json(info_path(path), "emorec prepare")
+    return ManifestInfo(**{item.name: entries[item.name] for item in fields(ManifestInfo) if item.name in entries})
+
+
+def info_path(manifest: Path) -> Path:
+    """The info file's path: manifest.json -> manifest.info.json."""
+    return Path(manifest).with_suffix(".info.json")
+
+
+def locate(path: str, data_folder: Path | str) -> Path:
+    """A manifest path with its `{data_root}` filled in.
+
+    Example
+    -------
+    >>> str(locate("{data_root}/wav/a.wav", "/corpora/emodb"))
+    '/corpora/emodb/wav/a.wav'
+    """
+    return Path(path.replace(DATA_ROOT, str(data_folder)))
+
+
+def rooted(path: Path, data_folder: Path | str) -> str:
+    """The manifest's form of an audio path, the inverse of `locate`: from `{data_root}` where it lies in `data_folder`.
+
+    Example
+    -------
+    >>> rooted(Path("/corpora/emodb/wav/a.wav"), "/corpora/emodb")
+    '{data_root}/wav/a.wav'
+    >>> rooted(Path("/elsewhere/a.wav"), "/corpora/emodb")
+    '/elsewhere/a.wav'
+    """
+    # `..` is folded, links are not followed: a corpus may link to where its audio lies.
+    absolute, root = (Path(os.path.normpath(Path(each).absolute())) for each in (path, data_folder))
+    if absolute.is_relative_to(root):
+        return f"{DATA_ROOT}/{absolute.relative_to(root).as_posix()}"
+    return absolute.as_posix()

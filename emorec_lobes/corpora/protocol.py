@@ -1,0 +1,266 @@
+"""Who trains, who validates and who is tested: folds as pure functions of the manifest, and the check for leaks."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, combinations
+from typing import Any
+
+from emorec_lobes.corpora.manifest import Utterance
+from emorec_lobes.corpora.speaker_groups import balanced_groups, listed_groups
+from emorec_lobes.errors import ProtocolError, not_one_of
+
+Ids = Sequence[str]
+
+# Scheme -> the manifest field that tells its groups apart.
+SCHEMES = {"sessions": "session", "speakers": "speaker", "speaker_groups": "speaker", "table": "fold"}
+
+# Protocol -> the fewest groups it can be run on.
+PROTOCOLS = {"strict": 3, "paper": 2}
+
+_CURES = {
+    "session": "Use the scheme speakers or speaker_groups",
+    "speaker": "Prepare the corpus with its speakers (--speaker-column)",
+    "fold": "Prepare the table with its folds (--fold-column), or use the scheme speakers",
+}
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split by utterance id. `valid` is empty under the protocol "paper"."""
+
+    name: str  # counts from "1"
+    train: tuple[str, ...]
+    valid: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def groups(
+    utterances: Mapping[str, Utterance],
+    scheme: str,
+    num_groups: int | None = None,
+    speaker_groups: Sequence[Sequence[str]] | None = None,
+) -> dict[str, list[str]]:
+    """Splits a manifest into the groups that folds leave out.
+
+    Arguments
+    ---------
+    utterances : mapping
+        A manifest.
+    scheme : str
+        "sessions" or "speakers" (one a group), "speaker_groups" (several speakers a group), or "table" (the
+        manifest's own `fold`).
+    num_groups : int, optional
+        For "speaker_groups": how many to form, balanced over emotion and gender.
+    speaker_groups : sequence of sequences of str, optional
+        For "speaker_groups": the speakers of each, with or without the corpus prefix.
+
+    Returns
+    -------
+    dict
+        Group name -> ids in manifest order. Groups stand in natural order (2 before 10), or as listed.
+
+    Raises
+    ------
+    ProtocolError
+        If the scheme is unknown, does not go with the options, or needs what the manifest does not have.
+
+    Example
+    -------
+    >>> items = [Utterance(f"x_{n}", "", 1.0, "sad", "T", session=str(n)) for n in (10, 2)]
+    >>> groups({item.id: item for item in items}, "sessions")
+    {'2': ['x_2'], '10': ['x_10']}
+    """
+    if scheme not in SCHEMES:
+        raise ProtocolError(not_one_of("scheme", scheme, SCHEMES))
+    num_options = sum(option is not None for option in (num_groups, speaker_groups))
+    if num_options != (scheme == "speaker_groups"):
+        raise ProtocolError(
+            f"`scheme` {scheme} must come with {'one' if scheme == 'speaker_groups' else 'none'} of num_groups and "
+            f"speaker_groups, but comes with {num_options} instead. Set the other ones to null."
+        )
+    values = _field_values(utterances, scheme)
+    names = sorted(set(values.values()), key=_natural)
+    if scheme == "speaker_groups":
+        teams = (
+            listed_groups(names, speaker_groups)
+            if speaker_groups is not None
+            else balanced_groups(utterances, num_groups)
+        )
+        name_of = {speaker: "+".join(team) for team in teams for speaker in team}
+        values = {utterance_id: name_of[speaker] for utterance_id, speaker in values.items()}
+        names = ["+".join(team) for team in teams]
+    members: dict[str, list[str]] = {name: [] for name in names}
+    for utterance_id, name in values.items():
+        members[name].append(utterance_id)
+    return members
+
+
+def make_folds(
+    utterances: Mapping[str, Utterance],
+    scheme: str,
+    protocol: str = "strict",
+    num_groups: int | None = None,
+    speaker_groups: Sequence[Sequence[str]] | None = None,
+) -> list[Fold]:
+    """One fold a group: fold k tests group k.
+
+    Source: Makiuchi 2021, section 6.1, for "paper": all other groups train, there is no validation.
+
+    Arguments
+    ---------
+    utterances, scheme, num_groups, speaker_groups
+        As in `groups`.
+    protocol : str
+        "strict" validates on the group after the tested one (the first after the last) and trains on the others;
+        "paper" trains on all others.
+
+    Returns
+    -------
+    list of Fold
+        Named "1", "2", ... in the order of the groups.
+
+    Raises
+    ------
+    ProtocolError
+        As `groups`; or if the protocol is unknown or there are too few groups for it.
+
+    Example
+    -------
+    >>> items = [Utterance(f"x_{n}", "", 1.0, "sad", "T", session=str(n)) for n in (1, 2, 3)]
+    >>> make_folds({item.id: item for item in items}, "sessions")[0]
+    Fold(name='1', train=('x_3',), valid=('x_2',), test=('x_1',))
+    """
+    if protocol not in PROTOCOLS:
+        raise ProtocolError(not_one_of("protocol", protocol, PROTOCOLS))
+    parts = list(groups(utterances, scheme, num_groups, speaker_groups).values())
+    if len(parts) < PROTOCOLS[protocol]:
+        raise ProtocolError(
+            f"`protocol` {protocol} must have at least {PROTOCOLS[protocol]} groups, "
+            f"but the scheme {scheme} gives {len(parts)} instead. Use another scheme or more data."
+        )
+    folds = []
+    for number, test in enumerate(parts):
+        valid = parts[(number + 1) % len(parts)] if protocol == "strict" else []
+        train = chain.from_iterable(part for part in parts if part is not test and part is not valid)
+        folds.append(Fold(str(number + 1), tuple(train), tuple(valid), tuple(test)))
+    return folds
+
+
+def check_leakage(fold: Fold, utterances: Mapping[str, Utterance], audio_hashes: Mapping[str, str]) -> None:
+    """Refuses a fold in which an id, a speaker or a recording stands on two sides.
+
+    Arguments
+    ---------
+    fold : Fold
+        What to check.
+    utterances : mapping
+        The manifest. Speakers that are None cannot be compared; `stamp` records that.
+    audio_hashes : mapping
+        Id -> hash of the decoded audio; ids that are not in it are not compared.
+
+    Raises
+    ------
+    ProtocolError
+        Names what stands on both sides, or says that a side is empty or validation is the test.
+    """
+    sides = {"training": fold.train, "validation": fold.valid, "test": fold.test}
+    for side in ("training", "test"):
+        if not sides[side]:
+            raise ProtocolError(f"Fold {fold.name} must have {side} utterances, but has none. Use another scheme.")
+    stale = next((each for each in chain(*sides.values()) if each not in utterances), None)
+    if stale:
+        raise ProtocolError(
+            f"Fold {fold.name} must use the manifest, but {stale!r} is not in it. Make the folds again."
+        )
+    if set(fold.valid) == set(fold.test):
+        raise ProtocolError(
+            f"Fold {fold.name} must validate on other utterances than it tests, but both are the same "
+            f"{len(fold.test)}: the checkpoint would be chosen on the test. Use the protocol strict."
+        )
+    for (one, some), (other, others) in combinations(sides.items(), 2):
+        where = f"in both {one} and {other} of fold {fold.name}"
+        _refuse_shared_ids(some, others, where)
+        _refuse_shared_speakers(some, others, where, utterances)
+        _refuse_shared_audio(some, others, where, utterances, audio_hashes)
+
+
+def stamp(
+    folds: Sequence[Fold], utterances: Mapping[str, Utterance], scheme: str, protocol: str, metric: str = "uar"
+) -> dict[str, Any]:
+    """What every result says about how it was won.
+
+    Arguments
+    ---------
+    folds, utterances, scheme, protocol
+        As given to or returned by `make_folds`.
+    metric : str
+        The validation score that chose the checkpoint.
+
+    Returns
+    -------
+    dict
+        For results.json. `speaker_independent` is None where a speaker is unknown.
+    """
+    return {
+        "protocol": protocol,
+        "scheme": scheme,
+        "num_folds": len(folds),
+        "speaker_independent": _speaker_independent(folds, utterances),
+        "checkpoint_chosen_on": f"validation {metric}" if protocol == "strict" else "last update",
+    }
+
+
+def _refuse_shared_ids(some: Ids, others: Ids, where: str) -> None:
+    shared = sorted(set(some).intersection(others))
+    if shared:
+        raise ProtocolError(f"The utterance {shared[0]!r} must not be {where}, but is. Leave it in one.")
+
+
+def _refuse_shared_speakers(some: Ids, others: Ids, where: str, utterances: Mapping[str, Utterance]) -> None:
+    shared = sorted(_speakers(some, utterances) & _speakers(others, utterances) - {None})
+    if shared:
+        raise ProtocolError(
+            f"The speaker {shared[0]!r} must not be {where}, but is. Use the scheme speakers or speaker_groups."
+        )
+
+
+def _refuse_shared_audio(
+    some: Ids, others: Ids, where: str, utterances: Mapping[str, Utterance], audio_hashes: Mapping[str, str]
+) -> None:
+    heard = {audio_hashes[each]: each for each in some if each in audio_hashes}
+    for each in others:
+        twin = heard.get(audio_hashes[each]) if each in audio_hashes else None
+        if twin:
+            raise ProtocolError(
+                f"The same audio must not be {where}, but {utterances[twin].wav} ({twin}) and "
+                f"{utterances[each].wav} ({each}) are identical. Remove one from the corpus."
+            )
+
+
+def _speakers(ids: Iterable[str], utterances: Mapping[str, Utterance]) -> set[str | None]:
+    return {utterances[each].speaker for each in ids}
+
+
+def _speaker_independent(folds: Sequence[Fold], utterances: Mapping[str, Utterance]) -> bool | None:
+    if any(None in _speakers(fold.train + fold.valid + fold.test, utterances) for fold in folds):
+        return None
+    return not any(_speakers(fold.train + fold.valid, utterances) & _speakers(fold.test, utterances) for fold in folds)
+
+
+def _field_values(utterances: Mapping[str, Utterance], scheme: str) -> dict[str, str]:
+    """Id -> the field that tells the scheme's groups apart."""
+    field = SCHEMES[scheme]
+    values = {each: getattr(item, field) for each, item in utterances.items()}
+    without = [each for each, value in values.items() if value is None]
+    if without:
+        raise ProtocolError(
+            f"`scheme` {scheme} must have the {field} of every utterance, but {len(without)} of {len(values)} "
+            f"have none, the first is {without[0]!r}. {_CURES[field]}."
+        )
+    return values
+
+
+def _natural(name: str) -> list[str | int]:
+    """A sort key that puts 2 before 10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]

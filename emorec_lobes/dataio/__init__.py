@@ -1,0 +1,1 @@
+"""Manifest and feature store -> SpeechBrain datasets."""

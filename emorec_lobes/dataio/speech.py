@@ -1,0 +1,121 @@
+"""Manifest and feature stores -> the datasets a speech emotion model trains and is tested on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from speechbrain.dataio.dataset import DynamicItemDataset
+from torch import Tensor
+
+from emorec_lobes.corpora.manifest import Utterance
+from emorec_lobes.dataio.crops import crop_start, pad_frames, segment_bounds
+from emorec_lobes.dataio.normalise import Normaliser
+from emorec_lobes.dataio.sampler import Draw
+from emorec_lobes.errors import DataError, StoreError, not_one_of
+from emorec_lobes.features.store import FeatureStore
+
+
+class DrawDataset(DynamicItemDataset):
+    """A `DynamicItemDataset` indexed by (index, fraction): the fraction becomes the item `draw`."""
+
+    def __getitem__(self, index: Draw) -> dict[str, Any]:
+        position, fraction = index
+        utterance_id = self.data_ids[position]
+        return self.pipeline.compute_outputs({"id": utterance_id, **self.data[utterance_id], "draw": fraction})
+
+
+@dataclass(frozen=True)
+class SpeechData:
+    """Everything that turns an utterance id into model input.
+
+    Arguments
+    ---------
+    utterances : mapping
+        id -> `Utterance`.
+    labels : sequence of str
+        Class order; a target is an index into it.
+    layers, mel, phones : FeatureStore
+        (T, L, D), (T, M) and (T,) per utterance, on the same frames.
+    speaker_vectors : mapping
+        id -> (E,).
+    normaliser : Normaliser
+        Applied to the encoder layers.
+    crop_frames : int
+        Frames of a crop and of a segment.
+    reaches_end, keep_single_frame_tail : bool
+        See `dataio.crops`.
+    """
+
+    utterances: Mapping[str, Utterance]
+    labels: Sequence[str]
+    layers: FeatureStore
+    mel: FeatureStore
+    phones: FeatureStore
+    speaker_vectors: Mapping[str, Tensor]
+    normaliser: Normaliser
+    crop_frames: int
+    reaches_end: bool = True
+    keep_single_frame_tail: bool = True
+
+    def crop(self, utterance_id: str, fraction: float) -> tuple[Tensor, Tensor, Tensor, int]:
+        """One crop, from one draw, of all that stands on the frame grid.
+
+        Returns
+        -------
+        layers (crop_frames, L, D), mel (crop_frames, M), phones (crop_frames,), num_valid
+            Short utterances are padded with zeros; `num_valid` counts the real frames.
+        """
+        start = crop_start(fraction, self._num_frames(utterance_id), self.crop_frames, self.reaches_end)
+        stop = start + self.crop_frames
+        frames = self.normaliser(utterance_id, self.layers.read(utterance_id, start, stop))
+        mel = self.mel.read(utterance_id, start, stop).float()
+        phones = self.phones.read(utterance_id, start, stop).long()
+        return (*(pad_frames(part, self.crop_frames) for part in (frames, mel, phones)), len(frames))
+
+    def segments(self, utterance_id: str) -> tuple[Tensor, Tensor]:
+        """All segments of an utterance: layers (N, crop_frames, L, D) and num_valid (N,)."""
+        bounds = segment_bounds(self._num_frames(utterance_id), self.crop_frames, self.keep_single_frame_tail)
+        frames = self.normaliser(utterance_id, self.layers.read(utterance_id, 0, bounds[-1][1]))
+        parts = [pad_frames(frames[start:stop], self.crop_frames) for start, stop in bounds]
+        return torch.stack(parts), torch.tensor([stop - start for start, stop in bounds])
+
+    def target(self, emotion: str) -> int:
+        """Class index of an emotion."""
+        if emotion not in self.labels:
+            raise DataError(not_one_of("emotion", emotion, self.labels))
+        return list(self.labels).index(emotion)
+
+    def crops_dataset(self, ids: Sequence[str]) -> DrawDataset:
+        """Training items: a random crop, its mel and phone targets, speaker vector and class."""
+        dataset = DrawDataset(self._items(ids, draw=0.0))
+        self._add_common(dataset)
+        parts = ["layers", "mel", "phones", "num_valid"]
+        dataset.add_dynamic_item(self.crop, takes=["id", "draw"], provides=parts)
+        dataset.set_output_keys(["id", "layers", "mel", "phones", "num_valid", "speaker_vector", "target"])
+        return dataset
+
+    def segments_dataset(self, ids: Sequence[str]) -> DynamicItemDataset:
+        """Evaluation items: whole utterances as segments, longest first so that batches pad little."""
+        ordered = sorted(ids, key=lambda item: (-self.utterances[item].duration, item))
+        dataset = DynamicItemDataset(self._items(ordered))
+        self._add_common(dataset)
+        dataset.add_dynamic_item(self.segments, takes=["id"], provides=["layers", "num_valid"])
+        dataset.set_output_keys(["id", "layers", "num_valid", "speaker_vector", "target"])
+        return dataset
+
+    def _items(self, ids: Sequence[str], **extra: Any) -> dict[str, dict[str, Any]]:
+        return {item: {"emotion": self.utterances[item].emotion, **extra} for item in ids}
+
+    def _add_common(self, dataset: DynamicItemDataset) -> None:
+        dataset.add_dynamic_item(self.target, takes="emotion", provides="target")
+        dataset.add_dynamic_item(self.speaker_vectors.__getitem__, takes="id", provides="speaker_vector")
+
+    def _num_frames(self, utterance_id: str) -> int:
+        counts = {store.num_frames(utterance_id) for store in (self.layers, self.mel, self.phones)}
+        if len(counts) != 1:
+            raise StoreError(
+                f"The features of {utterance_id!r} have {sorted(counts)} frames in their stores and must agree. "
+                "Extract them again."
+            )
+        return counts.pop()

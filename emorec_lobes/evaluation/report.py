@@ -1,0 +1,191 @@
+"""results.json from predictions, and the tables that are made of nothing but it."""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from emorec_lobes.evaluation.metrics import METRICS, majority_baseline, scores
+from emorec_lobes.evaluation.predictions import Predictions
+from emorec_lobes.evaluation.statistics import interval
+
+LIBRARIES = ("emorec", "numpy", "scikit-learn", "scipy", "speechbrain", "torch", "torchaudio", "transformers")
+_HEADINGS = {"accuracy": "accuracy", "uar": "UAR", "weighted_f1": "weighted F1", "macro_f1": "macro F1"}
+
+Record = Mapping[str, Any]
+
+
+def results_record(
+    predictions: Predictions, stamp: Mapping[str, Any], fingerprint: Mapping[str, Any], seed: int = 0
+) -> dict[str, Any]:
+    """The content of results.json: what was scored, how, and by what.
+
+    The headline scores are those of all folds' test utterances pooled; the folds' own rows, their mean and their
+    deviation (n - 1 form, None for a single fold) stand in `folds`, `fold_mean` and `fold_deviation`.
+
+    Arguments
+    ---------
+    predictions : Predictions
+        Only its `test` rows are scored.
+    stamp : mapping
+        The protocol: what was held out and what chose the checkpoint; `corpus` names the corpus.
+    fingerprint : mapping
+        Of the configuration and of the data.
+    seed : int
+        Of the interval's resampling.
+
+    Returns
+    -------
+    dict
+        Ready for JSON: no NaN, no NumPy types, the same for the same predictions.
+
+    Raises
+    ------
+    ProtocolError
+        If there is no `test` row.
+
+    Example
+    -------
+    >>> answers = Predictions(["a", "b"], ["1", "2"], ["test"] * 2, ["x", "y"], [0, 1],
+    ...                       ("angry", "sad"), [[0.9, 0.1], [0.8, 0.2]])
+    >>> record = results_record(answers, {"corpus": "emodb"}, {"data": "0f3a"})
+    >>> record["accuracy"], [row["accuracy"] for row in record["folds"]], record["baseline"]["uar"]
+    (0.5, [1.0, 0.0], 0.5)
+    """
+    tested = predictions.only("test")
+    targets, answers, labels = tested.targets, tested.predicted, tested.labels
+    folds = [_fold_row(tested, fold) for fold in sorted(set(tested.folds.tolist()), key=_natural)]
+    return {
+        "labels": list(labels),
+        **scores(targets, answers, labels),
+        "interval": interval(targets, answers, labels, tested.speakers, seed=seed),
+        "baseline": majority_baseline(targets, labels),
+        "folds": folds,
+        "fold_mean": {name: float(np.mean([row[name] for row in folds])) for name in METRICS},
+        "fold_deviation": {name: _deviation([row[name] for row in folds]) for name in METRICS},
+        "stamp": dict(stamp),
+        "fingerprint": dict(fingerprint),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of those of `LIBRARIES` that are installed, without importing any."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def corpus_title(record: Record) -> str:
+    """How a result's corpus is called wherever its scores are shown.
+
+    Example
+    -------
+    >>> corpus_title({"stamp": {"corpus": "synthetic"}})
+    'synthetic corpus'
+    """
+    corpus = record["stamp"].get("corpus", "unnamed corpus")
+    return "synthetic corpus" if corpus == "synthetic" else corpus
+
+
+def terminal_table(record: Record) -> str:
+    """The result as aligned plain text: folds, pooled scores, confusion matrix, protocol."""
+    return _compose(record, f"Results: {corpus_title(record)}", _aligned)
+
+
+def markdown_table(record: Record) -> str:
+    """The result as Markdown, for results.md: the same numbers as `terminal_table`."""
+    return _compose(record, f"### Results: {corpus_title(record)}", _piped)
+
+
+def _compose(record: Record, title: str, render: Callable[[Sequence[Sequence[str]]], str]) -> str:
+    blocks = [title, render(_score_rows(record)), _interval_line(record), render(_confusion_rows(record))]
+    if record["absent"]:
+        blocks.append(f"Without a test utterance, so not in UAR and macro F1: {', '.join(record['absent'])}.")
+    blocks.append(_stamp_line(record["stamp"]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _score_rows(record: Record) -> list[list[str]]:
+    rows = [["fold", "utterances", *_HEADINGS.values()]]
+    rows += [_row(fold["fold"], fold["num_utterances"], fold) for fold in record["folds"]]
+    if len(record["folds"]) > 1:
+        rows.append(_row("mean", "", record["fold_mean"]))
+        rows.append(_row("± sd (n-1)", "", record["fold_deviation"]))
+        rows.append(_row("pooled", record["num_utterances"], record))
+    baseline = record["baseline"]
+    rows.append(_row(f"always {baseline['label']}", baseline["num_utterances"], baseline))
+    return rows
+
+
+def _confusion_rows(record: Record) -> list[list[str]]:
+    labels, recall = record["labels"], record["per_class_recall"]
+    rows = [["true \\ answered", *labels, "recall"]]
+    for label, counts in zip(labels, record["confusion"], strict=True):
+        rows.append([label, *map(str, counts), _number(recall[label])])
+    return rows
+
+
+def _interval_line(record: Record) -> str:
+    band = record["interval"]
+    return (
+        f"{_HEADINGS[band['metric']]} {_number(record[band['metric']])}, "
+        f"{band['level']:.0%} interval {_number(band['low'])} to {_number(band['high'])} ({band['method']})"
+    )
+
+
+def _stamp_line(stamp: Mapping[str, Any]) -> str:
+    return "Protocol stamp: " + "; ".join(f"{key.replace('_', ' ')} = {_plain(value)}" for key, value in stamp.items())
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " / ".join(map(_plain, value)) or "none"
+    words = {True: "yes", False: "no", None: "none"}
+    return words[value] if isinstance(value, bool) or value is None else " ".join(str(value).split())
+
+
+def _row(name: str, num_utterances: int | str, values: Mapping[str, float | None]) -> list[str]:
+    return [name, str(num_utterances), *(_number(values[metric]) for metric in METRICS)]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    """First column to the left, numbers to the right, a rule under the headings."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for name, *cells in rows:
+        numbers = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
+        lines.append("  ".join([name.ljust(widths[0]), *numbers]).rstrip())
+    lines.insert(1, "-" * (sum(widths) + 2 * len(widths[1:])))
+    return "\n".join(lines)
+
+
+def _piped(rows: Sequence[Sequence[str]]) -> str:
+    head, *body = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in rows]
+    rule = ["---", *["--:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *body])
+
+
+def _fold_row(tested: Predictions, fold: str) -> dict[str, Any]:
+    rows = tested.folds == fold
+    result = scores(tested.targets[rows], tested.predicted[rows], tested.labels)
+    return {"fold": fold, **{name: result[name] for name in ("num_utterances", *METRICS)}}
+
+
+def _deviation(values: Sequence[float]) -> float | None:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def _natural(fold: str) -> tuple[bool, int, str]:
+    """Folds named by numbers in their order, then the others by name."""
+    return (not fold.isdecimal(), int(fold) if fold.isdecimal() else 0, fold)

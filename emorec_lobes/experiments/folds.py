@@ -1,0 +1,266 @@
+"""One fold from training to results.json, and all folds pooled."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import speechbrain as sb
+import torch
+from safetensors.torch import save_file
+from speechbrain.core import DEFAULT_LOG_CONFIG
+from speechbrain.dataio.dataloader import make_dataloader
+from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.epoch_loop import EpochCounter
+from speechbrain.utils.logger import get_environment_description, setup_logging
+from speechbrain.utils.train_logger import TensorboardLogger
+from torch.utils.data import DataLoader, Dataset
+
+from emorec_lobes.brains.base import EmotionBrain
+from emorec_lobes.corpora.manifest import Utterance
+from emorec_lobes.corpora.protocol import Fold
+from emorec_lobes.dataio.sampler import DrawSampler
+from emorec_lobes.errors import ConfigError
+from emorec_lobes.evaluation.figures import confusion_figure, training_curves
+from emorec_lobes.evaluation.predictions import Predictions, read_predictions, write_predictions
+from emorec_lobes.evaluation.report import corpus_title, markdown_table, results_record
+from emorec_lobes.experiments.checkpoints import AtomicCheckpointer
+from emorec_lobes.experiments.settings import Settings
+from emorec_lobes.files import read_json, write_atomically, write_json
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """The datasets of one fold; `valid` is None in the `paper` protocol."""
+
+    train: Dataset
+    valid: Dataset | None
+    test: Dataset
+    # Draws what only this task can, given the trained Brain, the figures folder and a title.
+    draw_figures: Callable[[EmotionBrain, Path, str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A Brain after training, with the update whose weights are used."""
+
+    brain: EmotionBrain
+    hparams: Mapping[str, Any]
+    data: FoldData
+    chosen_update: int
+    history: list[dict[str, Any]]
+
+
+def run_fold(
+    brain_class: type[EmotionBrain],
+    task: Any,
+    settings: Settings,
+    run_opts: Any,
+    fold: Fold,
+    utterances: Mapping[str, Utterance],
+    stamp: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Trains and evaluates one fold, or returns its record if that is already there."""
+    folder = Path(settings["output_folder"]) / f"fold_{fold.name}"
+    fingerprint = {
+        "config": settings.fingerprint(),
+        "data": data_fingerprint(fold, utterances, task.audio_hashes),
+        "precision": str(run_opts["precision"]),
+    }
+    if (folder / "results.json").exists():
+        record = dict(read_json(folder / "results.json", "the recipe"))
+        if record["fingerprint"] != fingerprint:
+            raise ConfigError(
+                f"{folder} holds results of other data or precision. Choose another --output_folder, or delete it."
+            )
+        return record
+    selected = train(brain_class, task, settings, run_opts, fold, folder)
+    tables = [predict(selected, "valid", fold, utterances)] if fold.valid else []
+    final = selected
+    if fold.valid and settings["refit"]:
+        everything = replace(fold, train=(*fold.train, *fold.valid), valid=())
+        final = train(brain_class, task, settings, run_opts, everything, folder / "refit", selected.chosen_update)
+    tables.append(predict(final, "test", fold, utterances))
+    predictions = Predictions.concatenate(tables)
+    record = results_record(predictions.only("test"), {**stamp, "chosen_update": final.chosen_update}, fingerprint)
+    if if_main_process():
+        save_fold(folder, final, selected.history, predictions, record)
+    sb.utils.distributed.ddp_barrier()
+    return record
+
+
+def train(
+    brain_class: type[EmotionBrain],
+    task: Any,
+    settings: Settings,
+    run_opts: Any,
+    fold: Fold,
+    folder: Path,
+    number_of_updates: int | None = None,
+) -> Trained:
+    """Trains on one fold in `folder`, going on from the last checkpoint there."""
+    updates = number_of_updates or settings["number_of_updates"]
+    per_validation = min(settings["updates_per_validation"], updates)
+    overrides = {
+        "fold": fold.name,
+        "fold_folder": str(folder),
+        "number_of_updates": updates,
+        "updates_per_validation": per_validation,
+    }
+    hparams = settings.build(**overrides)
+    if if_main_process():
+        start_folder(folder, settings.resolved(**overrides))
+    sb.utils.distributed.ddp_barrier()
+    handlers = {"console": {"level": "WARNING"}, "file_handler": {"filename": str(folder / "log.txt")}}
+    setup_logging(DEFAULT_LOG_CONFIG, overrides={"handlers": handlers})
+    hparams["epoch_counter"] = EpochCounter(ceil(updates / per_validation))
+    hparams["tensorboard_logger"] = TensorboardLogger(str(folder / "tensorboard")) if hparams["tensorboard"] else None
+    checkpointer = AtomicCheckpointer(
+        folder / "save", recoverables={**hparams["modules"], "epoch_counter": hparams["epoch_counter"]}
+    )
+    brain = brain_class(
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=checkpointer,
+        has_valid=bool(fold.valid),
+    )
+    data = task.data(hparams, fold)
+    loader = training_loader(brain, data.train, hparams, updates, per_validation)
+    brain.fit(hparams["epoch_counter"], loader, data.valid and evaluation_loader(data.valid, hparams))
+    # Evaluation goes back to the chosen checkpoint, whose history ends there: keep it all.
+    history = list(brain.history.rows)
+    chosen = brain.history.best_update("uar") or updates
+    return Trained(brain, hparams, data, chosen, history)
+
+
+def training_loader(
+    brain: EmotionBrain, dataset: Dataset, hparams: Mapping[str, Any], updates: int, per_validation: int
+) -> DataLoader:
+    """Batches of draws; the Brain gets the sampler, so that it is told each epoch."""
+    accumulation = brain.grad_accumulation_factor
+    sampler = DrawSampler(
+        num_items=len(dataset),
+        batch_size=hparams["batch_size"] * accumulation,
+        updates_per_epoch=per_validation,
+        number_of_updates=updates,
+        seed=hparams["seed"],
+        rank=getattr(brain, "rank", 0),
+        world_size=torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1,
+    )
+    brain.train_sampler = sampler
+    return make_dataloader(
+        dataset,
+        sampler=sampler,
+        batch_size=hparams["batch_size"],
+        num_workers=hparams["num_workers"],
+        persistent_workers=hparams["num_workers"] > 0,
+        pin_memory=brain.device_type == "cuda",
+        # Of its own: making an iterator draws a number, which must not move dropout's.
+        generator=torch.Generator().manual_seed(hparams["seed"]),
+    )
+
+
+def evaluation_loader(dataset: Dataset, hparams: Mapping[str, Any]) -> DataLoader:
+    """Whole utterances in the dataset's order."""
+    return make_dataloader(
+        dataset,
+        batch_size=hparams["eval_batch_size"],
+        num_workers=hparams["num_workers"],
+        generator=torch.Generator().manual_seed(hparams["seed"]),
+    )
+
+
+def predict(trained: Trained, split: str, fold: Fold, utterances: Mapping[str, Utterance]) -> Predictions:
+    """Class probabilities of a fold's `valid` or `test` utterances, from the chosen weights."""
+    brain, labels = trained.brain, tuple(trained.hparams["labels"])
+    loader = evaluation_loader(getattr(trained.data, split), trained.hparams)
+    brain.evaluate(loader, max_key="uar" if brain.has_valid else None)
+    ids = [item for item in getattr(fold, split) if item in brain.predictions]
+    return Predictions(
+        ids=ids,
+        folds=[fold.name] * len(ids),
+        splits=[split] * len(ids),
+        speakers=[utterances[item].speaker for item in ids],
+        targets=[labels.index(utterances[item].emotion) for item in ids],
+        labels=labels,
+        probabilities=np.stack([brain.predictions[item] for item in ids]),
+    )
+
+
+def save_fold(
+    folder: Path,
+    trained: Trained,
+    history: list[dict[str, Any]],
+    predictions: Predictions,
+    record: dict[str, Any],
+) -> None:
+    """Writes weights, predictions and figures, and last of all results.json, which says the fold is done."""
+    figures = folder / "figures"
+    figures.mkdir(exist_ok=True)
+    weights = {
+        f"{name}.{key}": value.contiguous().cpu()
+        for name, module in trained.hparams["modules"].items()
+        for key, value in module.state_dict().items()
+    }
+    save_file(weights, folder / "model.safetensors")
+    write_predictions(folder / "predictions.csv", predictions)
+    write_json(folder / "history.json", {"rows": history, "chosen_update": trained.chosen_update})
+    title = f"fold {predictions.folds[0]} of the {corpus_title(record)}"
+    training_curves(history, figures / "training_curves.png", trained.chosen_update, title)
+    trained.data.draw_figures(trained.brain, figures, title)
+    write_results(folder, record)
+
+
+def write_results(folder: Path, record: dict[str, Any]) -> None:
+    """Writes results.md, the confusion matrix and results.json, in that order."""
+    (folder / "figures").mkdir(exist_ok=True)
+    confusion_figure(record, folder / "figures" / "confusion.png")
+    write_atomically(folder / "results.md", markdown_table(record))
+    write_json(folder / "results.json", record)
+
+
+def pool(folder: Path, stamp: Mapping[str, Any], fold_folders: Sequence[Path]) -> dict[str, Any]:
+    """One predictions.csv and one record above the folds; nothing is trained."""
+    tables = [read_predictions(path / "predictions.csv") for path in fold_folders]
+    records = [read_json(path / "results.json", "the recipe") for path in fold_folders]
+    predictions = Predictions.concatenate(tables)
+    data = "".join(record["fingerprint"]["data"] for record in records)
+    fingerprint = {
+        **records[0]["fingerprint"],
+        "data": hashlib.sha256(data.encode()).hexdigest()[:12],
+    }
+    chosen = [record["stamp"]["chosen_update"] for record in records]
+    record = results_record(predictions.only("test"), {**stamp, "chosen_update": chosen}, fingerprint)
+    if if_main_process():
+        write_predictions(folder / "predictions.csv", predictions)
+        write_results(folder, record)
+    return record
+
+
+def data_fingerprint(fold: Fold, utterances: Mapping[str, Utterance], audio_hashes: Mapping[str, str]) -> str:
+    """12 hex digits of who is where in the fold, with label and audio."""
+    content = [
+        [split, item, utterances[item].emotion, audio_hashes[item]]
+        for split in ("train", "valid", "test")
+        for item in getattr(fold, split)
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+
+
+def start_folder(folder: Path, hyperparams: str) -> None:
+    """Makes a run folder with its hyperparams.yaml and env.log."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "hyperparams.yaml", hyperparams)
+    write_atomically(folder / "env.log", _environment())
+
+
+@cache
+def _environment() -> str:
+    return get_environment_description()

@@ -1,0 +1,172 @@
+"""Every recipe's main: a command line -> corpus -> features -> folds -> results."""
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import speechbrain as sb
+from speechbrain.utils.distributed import if_main_process, run_on_main
+
+from emorec_lobes.corpora.manifest import ManifestInfo, Utterance, read_info, read_manifest
+from emorec_lobes.corpora.prepare import options_of, prepare
+from emorec_lobes.corpora.protocol import Fold, check_leakage, make_folds, stamp
+from emorec_lobes.errors import ConfigError, exit_code_of, not_one_of
+from emorec_lobes.evaluation.report import terminal_table
+from emorec_lobes.experiments.folds import FoldData, pool, run_fold
+from emorec_lobes.experiments.settings import Settings, read_settings
+from emorec_lobes.files import locked, read_json, write_json
+from emorec_lobes.labels import ordered
+
+
+class Task(Protocol):
+    """What differs between recipes: the features they need and the datasets they train on."""
+
+    audio_hashes: Mapping[str, str]
+
+    def __init__(self, settings: Settings, utterances: Mapping[str, Utterance], progress: bool) -> None:
+        """Computes or opens the features of all utterances."""
+
+    def data(self, hparams: Mapping[str, Any], fold: Fold) -> FoldData:
+        """The datasets of one fold."""
+
+    def stamp(self, settings: Settings) -> dict[str, Any]:
+        """What the inputs were, for the protocol stamp."""
+
+
+def main(brain_class: type, task_class: type[Task], argv: Sequence[str] | None = None) -> int:
+    """Runs a recipe.
+
+    Arguments
+    ---------
+    brain_class : type
+        The `EmotionBrain` to train.
+    task_class : type
+        The `Task` that makes its data.
+    argv : sequence of str, optional
+        `HPARAMS.yaml [--key value ...]`; the process's own by default.
+
+    Returns
+    -------
+    int
+        As `errors.exit_code_of` says: 2 when the input is at fault, with one line on stderr.
+    """
+    return exit_code_of(Path(sys.argv[0]).name, lambda: _main(brain_class, task_class, argv))
+
+
+def _main(brain_class: type, task_class: type[Task], argv: Sequence[str] | None) -> int:
+    # SpeechBrain warns of figures we do not ask it for when its loggers are imported.
+    logging.getLogger("speechbrain.utils.train_logger").setLevel(logging.ERROR)
+    hparams_file, run_opts, overrides = sb.parse_arguments(list(sys.argv[1:] if argv is None else argv))
+    sb.utils.distributed.ddp_init_group(run_opts)
+    record = run(brain_class, task_class, read_settings(Path(hparams_file), overrides), run_opts)
+    if if_main_process():
+        print(terminal_table(record))
+    return 0
+
+
+def run(brain_class: type, task_class: type[Task], settings: Settings, run_opts: Any) -> dict[str, Any]:
+    """Trains and evaluates the folds that are asked for and not finished.
+
+    Returns
+    -------
+    dict
+        The results record: pooled over all folds, or of the one fold asked for.
+    """
+    folder = Path(settings["output_folder"])
+    if if_main_process():
+        claim(folder, settings)
+    utterances, info = load_corpus(settings, folder)
+    folds = make_folds(
+        utterances,
+        scheme=settings["scheme"],
+        protocol=settings["protocol"],
+        num_groups=settings["num_groups"],
+        speaker_groups=settings["speaker_groups"],
+    )
+    chosen = choose_folds(folds, settings["fold"])
+    with locked(folder, "run"):
+        task = task_class(settings, utterances, progress=not run_opts["noprogressbar"])
+        for fold in folds:
+            check_leakage(fold, utterances, task.audio_hashes)
+        stamped = {**run_stamp(settings, info, folds, utterances), **task.stamp(settings)}
+        records = [run_fold(brain_class, task, settings, run_opts, fold, utterances, stamped) for fold in chosen]
+        if len(chosen) < len(folds):
+            return records[0]
+        return pool(folder, stamped, [Path(folder) / f"fold_{fold.name}" for fold in folds])
+
+
+def load_corpus(settings: Settings, folder: Path) -> tuple[dict[str, Utterance], ManifestInfo]:
+    """The utterances to use: from a manifest that is given, or prepared from the corpus folder."""
+    manifest = settings["manifest"]
+    if manifest is None:
+        manifest, corpus = folder / "manifest.json", settings["corpus"]
+        selection = {"selection": settings["selection"]} if "selection" in options_of(corpus) else {}
+        arguments = {
+            "corpus": corpus,
+            "data_folder": Path(settings["data_folder"]),
+            "manifest": manifest,
+            "labels": settings["labels"],
+            "allow_incomplete": settings["allow_incomplete"],
+        }
+        run_on_main(prepare, kwargs=arguments | selection | dict(settings["corpus_options"]))
+    labels = tuple(settings["labels"])
+    if labels != ordered(labels):
+        raise ConfigError(f"`labels` must be in the order {', '.join(ordered(labels))}, but is {', '.join(labels)}.")
+    utterances = {key: item for key, item in read_manifest(Path(manifest)).items() if item.emotion in labels}
+    absent = [label for label in settings["labels"] if label not in {item.emotion for item in utterances.values()}]
+    if absent:
+        raise ConfigError(
+            f"`labels` names {', '.join(absent)}, which no utterance of {manifest} has. Remove it with --labels."
+        )
+    return utterances, read_info(Path(manifest))
+
+
+def choose_folds(folds: Sequence[Fold], wanted: Any) -> list[Fold]:
+    """The folds named by `fold`: `all`, or one fold's name."""
+    if wanted == "all":
+        return list(folds)
+    chosen = [fold for fold in folds if fold.name == str(wanted)]
+    if not chosen:
+        raise ConfigError(not_one_of("fold", wanted, ["all", *(fold.name for fold in folds)]))
+    return chosen
+
+
+def run_stamp(
+    settings: Settings, info: ManifestInfo, folds: Sequence[Fold], utterances: Mapping[str, Utterance]
+) -> dict[str, Any]:
+    """The protocol stamp: the corpus, what was held out, and what chose the model that is scored."""
+    return {
+        "corpus": info.corpus,
+        "selection": info.selection,
+        "warnings": info.warnings,
+        **stamp(folds, utterances, settings["scheme"], settings["protocol"]),
+        "refit_on_train_and_valid": bool(settings["refit"]) and settings["protocol"] == "strict",
+        "seed": settings["seed"],
+    }
+
+
+def claim(folder: Path, settings: Settings) -> None:
+    """Ties a folder to one set of hyperparameters, so that two never mix in it.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds a run with other ones; the message names the first that differ.
+    """
+    path = folder / "config.json"
+    identity = settings.identity()
+    if path.exists():
+        held = read_json(path, "the recipe")["settings"]
+        differing = [key for key in sorted({*held, *identity}) if held.get(key) != identity.get(key)]
+        if differing:
+            key = differing[0]
+            more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
+            raise ConfigError(
+                f"{folder} holds a run with other settings ({key} was {held.get(key)}, is {identity.get(key)}{more}). "
+                "Choose another --output_folder, or delete that one."
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"fingerprint": settings.fingerprint(), "settings": identity})

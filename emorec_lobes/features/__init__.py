@@ -1,0 +1,1 @@
+"""Feature extractors and the store that keeps what they compute."""

@@ -1,0 +1,247 @@
+"""Manifest and audio -> feature stores. Only what is missing or out of date is computed."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from emorec_lobes.corpora.manifest import DATA_ROOT, Utterance, locate
+from emorec_lobes.errors import ConfigError, DataError
+from emorec_lobes.features.audio import audio_hash, load_audio
+from emorec_lobes.features.spec import ExtractionSpec, Extractor
+from emorec_lobes.features.store import FeatureStore, disk_errors
+from emorec_lobes.files import locked, write_json
+from emorec_lobes.units import num_frames
+
+FAILED = "failed.json"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One utterance's missing features."""
+
+    utterance: Utterance
+    sources: Mapping[str, tuple[Any, ...] | None]  # feature -> what it is made from
+
+
+def extract(
+    utterances: Mapping[str, Utterance],
+    data_folder: Path,
+    root: Path,
+    spec: ExtractionSpec,
+    workers: int = 0,
+    progress: bool = True,
+) -> dict[str, FeatureStore]:
+    """Fills the stores of a manifest's features.
+
+    An utterance is decoded once for all of its features and goes through the encoder alone. What
+    is in the stores already is left alone; if its audio file has another size or time, the decoded
+    audio decides whether it is computed again. When nothing is missing, nothing is loaded. An
+    interrupted extraction goes on where it was.
+
+    Arguments
+    ---------
+    utterances : mapping
+        id -> `Utterance`.
+    data_folder : Path
+        Fills in `{data_root}`.
+    root : Path
+        Folder of the stores; one extraction at a time may fill it.
+    spec : ExtractionSpec
+        What to extract.
+    workers : int
+        Processes, each with extractors of its own and one thread; 0 for this process with all threads.
+    progress : bool
+        Whether to show a bar with rate and time left.
+
+    Returns
+    -------
+    dict
+        feature -> `FeatureStore`, with every utterance in it.
+
+    Raises
+    ------
+    DataError
+        If audio or an alignment cannot be used: names the first, after all others are finished.
+    ConfigError, UnavailableError
+        If the spec cannot be met, or another extraction is filling the folder.
+    StoreError
+        If a store does not fit, or the disk is full; what is finished stays.
+    """
+    if workers < 0:
+        raise ConfigError(f"`workers` must be 0 or more, but is {workers} instead. Use 0 for this process alone.")
+    data_folder, root = Path(data_folder), Path(root)
+    stores = spec.open(root)
+    if not _jobs(utterances, data_folder, stores, spec):
+        return stores
+    _check_data_folder(utterances, data_folder)
+    with ExitStack() as stack:
+        with disk_errors(root):
+            stack.enter_context(locked(root, "extraction"))
+            stores = spec.open(root)  # another extraction may have ended in between
+            for store in stores.values():
+                store.sweep()
+        jobs = _jobs(utterances, data_folder, stores, spec)
+        work = (data_folder, root, spec)
+        results = _in_processes(jobs, workers, *work) if workers else _here(jobs, *work)
+        # With a delay the bar waits for the first result, so that an encoder that is not here is one line and no bar.
+        bar = tqdm(results, total=len(jobs), desc="features", unit="utt", delay=1e-3, disable=not progress)
+        messages = dict(bar)
+        failures = {key: messages[key] for key in utterances if messages.get(key)}
+        stores = spec.open(root)
+        _warn_of_clipping(stores, [job.utterance.id for job in jobs])
+        _report(failures, len(utterances), root)
+    return stores
+
+
+def _jobs(
+    utterances: Mapping[str, Utterance], data_folder: Path, stores: Mapping[str, FeatureStore], spec: ExtractionSpec
+) -> list[_Job]:
+    jobs = []
+    for utterance_id, utterance in utterances.items():
+        sources = {feature: spec.source(feature, utterance, data_folder) for feature in stores}
+        needed = {
+            feature: source
+            for feature, source in sources.items()
+            if utterance_id not in stores[feature]
+            # Features whose audio is not on this machine stay as they are.
+            or source not in (None, stores[feature].entry(utterance_id).source)
+        }
+        if needed:
+            jobs.append(_Job(utterance, needed))
+    return jobs
+
+
+class _Worker:
+    """Does jobs one after another; loads an extractor when it is first needed."""
+
+    def __init__(self, data_folder: Path, root: Path, spec: ExtractionSpec) -> None:
+        self.data_folder = data_folder
+        self.spec = spec
+        self.stores = spec.open(root)
+        self.extractors: dict[str, Extractor] = {}
+
+    def __call__(self, job: _Job) -> str | None:
+        """Does a job. Returns what is wrong with the utterance's data, if anything is."""
+        try:
+            self._do(job)
+        except DataError as error:
+            return str(error)
+        return None
+
+    def _do(self, job: _Job) -> None:
+        utterance = job.utterance
+        wave = load_audio(locate(utterance.wav, self.data_folder), utterance.start, utterance.stop)
+        digest = audio_hash(wave)
+        for feature, source in job.sources.items():
+            store = self.stores[feature]
+            same_audio = utterance.id in store and store.entry(utterance.id).audio_hash == digest
+            # Phones are made from more than the audio.
+            if same_audio and feature != "phones":
+                store.confirm(utterance.id, source)
+                continue
+            if feature not in self.extractors:
+                self.extractors[feature] = self.spec.load(feature)
+            frames = self.extractors[feature](wave, utterance, self.data_folder)
+            if store.header.frame_shift_s and len(frames) != num_frames(len(wave)):
+                raise DataError(
+                    f"`{feature}` of {utterance.id!r} must have {num_frames(len(wave))} frames, but has {len(frames)}."
+                )
+            store.write(utterance.id, frames, digest, source)
+
+
+def _here(jobs: list[_Job], data_folder: Path, root: Path, spec: ExtractionSpec) -> Iterator[tuple[str, str | None]]:
+    worker = _Worker(data_folder, root, spec)
+    for job in jobs:
+        yield job.utterance.id, worker(job)
+
+
+def _in_processes(
+    jobs: list[_Job], workers: int, data_folder: Path, root: Path, spec: ExtractionSpec
+) -> Iterator[tuple[str, str | None]]:
+    pool = ProcessPoolExecutor(
+        min(workers, len(jobs)), mp_context=multiprocessing.get_context("spawn"), initializer=_start_process
+    )
+    try:
+        futures = {pool.submit(_do_in_process, job, data_folder, root, spec): job.utterance.id for job in jobs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool:
+        raise ConfigError(
+            f"One of {workers} `workers` was killed, probably for lack of memory. Use fewer; finished utterances "
+            "are kept."
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_process() -> None:
+    """Makes a worker process one thread wide, and makes it end with its parent even if that is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles an interrupt
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+@lru_cache(maxsize=1)
+def _worker_of_process(data_folder: Path, root: Path, spec: ExtractionSpec) -> _Worker:
+    return _Worker(data_folder, root, spec)
+
+
+def _do_in_process(job: _Job, data_folder: Path, root: Path, spec: ExtractionSpec) -> str | None:
+    return _worker_of_process(data_folder, root, spec)(job)
+
+
+def _check_data_folder(utterances: Mapping[str, Utterance], data_folder: Path) -> None:
+    if not data_folder.is_dir() and any(DATA_ROOT in utterance.wav for utterance in utterances.values()):
+        raise DataError(
+            f"`data_folder` must be the corpus's folder, but {data_folder} is not a folder. Name another one."
+        )
+
+
+def _warn_of_clipping(stores: Mapping[str, FeatureStore], ids: list[str]) -> None:
+    for store in stores.values():
+        counts = [store.entry(item).num_clipped for item in ids if item in store]
+        if any(counts):
+            _logger.warning(
+                "%d values in %d utterances of %s are beyond the range of half precision and stored as its largest.",
+                sum(counts),
+                sum(count > 0 for count in counts),
+                store.folder,
+            )
+
+
+def _report(failures: Mapping[str, str | None], num_utterances: int, root: Path) -> None:
+    """Lists failures in a file, and raises one line about them."""
+    path = root / FAILED
+    if not failures:
+        path.unlink(missing_ok=True)
+        return
+    with disk_errors(root):
+        write_json(path, failures)
+    first, message = next(iter(failures.items()))
+    raise DataError(
+        f"{len(failures)} of {num_utterances} utterances cannot be used (all are listed in {path}); the first is "
+        f"{first!r}: {message}"
+    )

@@ -1,0 +1,87 @@
+"""Reads a hyperparameter file that came from somewhere else, and builds only what is known to be safe.
+
+Loading HyperPyYAML runs whatever its tags name. So the file is first read as data; every tag
+in the part that will be built must be on a closed list of exact targets.
+"""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hyperpyyaml import load_hyperpyyaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import Node
+
+from emorec_lobes.errors import ConfigError
+
+_MODELS = "emorec_lobes.models."
+SAFE_TAGS = frozenset(
+    {
+        f"!new:{_MODELS}cross_representation.CrossRepresentation",
+        f"!new:{_MODELS}cross_representation.ContentEncoder",
+        f"!new:{_MODELS}layer_mix.LayerMix",
+        f"!new:{_MODELS}classifier.EmotionClassifier",
+        f"!new:{_MODELS}phone_encoder.PhoneEncoder",
+        f"!new:{_MODELS}decoder.Decoder",
+        f"!new:{_MODELS}decoder.PostNet",
+    }
+)
+
+_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null"))
+
+
+def load_checked(path: Path, keys: Iterable[str]) -> dict[str, Any]:
+    """Builds some keys of a resolved hyperparameter file, and nothing else in it.
+
+    Arguments
+    ---------
+    path : Path
+        A `hyperparams.yaml` as a run writes it.
+    keys : iterable of str
+        The keys wanted; each must be there.
+
+    Returns
+    -------
+    dict
+        Key -> value or object.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or is not YAML, lacks a key, or a tag in them is not on the
+        closed list. Nothing has been built then.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        root = YAML().compose(text)
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist. Name the folder of a finished fold.") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if root is None or root.id != "mapping":
+        raise ConfigError(f"{path} must hold keys and values. Name the folder of a finished fold.")
+    nodes = {key.value: value for key, value in root.value}
+    missing = [key for key in keys if key not in nodes]
+    if missing:
+        raise ConfigError(f"{path} has no key `{missing[0]}`. Name the folder of a finished fold.")
+    for key in keys:
+        _check(path, key, nodes[key])
+    tree = YAML().load(text)
+    stream = io.StringIO()
+    YAML().dump({key: tree[key] for key in keys}, stream)
+    return load_hyperpyyaml(stream.getvalue())
+
+
+def _check(path: Path, key: str, node: Node) -> None:
+    tag = str(node.tag)
+    if tag not in SAFE_TAGS and tag not in _PLAIN_TAGS:
+        raise ConfigError(f"{path}: `{key}` would run {tag}, which is not on the list of safe targets. Do not use it.")
+    if node.id == "mapping":
+        for pair in node.value:
+            for part in pair:
+                _check(path, key, part)
+    elif node.id == "sequence":
+        for part in node.value:
+            _check(path, key, part)

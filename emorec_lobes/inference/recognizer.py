@@ -1,0 +1,129 @@
+"""A trained speech model answering for audio files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from emorec_lobes.dataio.crops import pad_frames, segment_bounds
+from emorec_lobes.errors import ConfigError, DataError
+from emorec_lobes.features.audio import load_audio
+from emorec_lobes.features.speaker import SpeakerEmbedding
+from emorec_lobes.features.speech import load_encoder
+from emorec_lobes.inference.check import load_checked
+
+_KEYS = (
+    "model",
+    "labels",
+    "encoder",
+    "num_layers",
+    "encoder_dim",
+    "encoder_padding",
+    "normalise",
+    "enrolment",
+    "crop_frames",
+    "keep_single_frame_tail",
+    "masked",
+)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one utterance."""
+
+    label: str
+    probabilities: dict[str, float]  # every class of the model, summing to 1
+
+
+class EmotionRecognizer:
+    """Recognises the emotion of whole utterances with the model of one finished fold.
+
+    Arguments
+    ---------
+    fold_folder : Path
+        A run's `fold_<k>` folder: hyperparams.yaml, read without running what is not known to
+        be safe, and model.safetensors, which must fit the model exactly.
+    device : str
+
+    Raises
+    ------
+    ConfigError
+        If a file is missing or does not fit, or if the model needs more than one utterance of
+        a speaker (`normalise: speaker`).
+    """
+
+    def __init__(self, fold_folder: Path, device: str = "cpu") -> None:
+        folder = Path(fold_folder)
+        self.hparams = load_checked(folder / "hyperparams.yaml", _KEYS)
+        if self.hparams["normalise"] == "speaker":
+            raise ConfigError(
+                f"The model in {folder} expects features normalised over a whole speaker, which one file cannot give. "
+                "Use a model trained with normalise none or utterance."
+            )
+        self.labels: Sequence[str] = self.hparams["labels"]
+        self.device = device
+        self.model: nn.Module = self.hparams["model"].to(device).eval()
+        load_weights(self.model, folder / "model.safetensors")
+        self._encoder = load_encoder(
+            self.hparams["encoder"],
+            self.hparams["num_layers"],
+            self.hparams["encoder_dim"],
+            padding=self.hparams["encoder_padding"],
+            device=device,
+        )
+        self._speaker = SpeakerEmbedding()
+
+    def predict(self, path: Path) -> Prediction:
+        """The emotion of one audio file; the speaker vector is the utterance's own."""
+        wave = load_audio(Path(path))
+        layers = self._encoder.layers(wave).half().float()  # as the store keeps them in training
+        if self.hparams["normalise"] == "utterance":
+            layers = (layers - layers.mean(dim=0)) / layers.std(dim=0, correction=0).clamp_min(1e-3)
+        speaker = self._speaker(wave)
+        if self.hparams["enrolment"] == "none":
+            speaker = torch.zeros_like(speaker)
+        probabilities = self._classify(layers, speaker).tolist()
+        best = max(range(len(self.labels)), key=probabilities.__getitem__)
+        return Prediction(self.labels[best], dict(zip(self.labels, probabilities, strict=True)))
+
+    @torch.inference_mode()
+    def _classify(self, layers: Tensor, speaker: Tensor) -> Tensor:
+        """Mean softmax over the segments: (T, L, D), (1, E) -> (K,)."""
+        size = self.hparams["crop_frames"]
+        bounds = segment_bounds(len(layers), size, self.hparams["keep_single_frame_tail"])
+        segments = torch.stack([pad_frames(layers[start:stop], size) for start, stop in bounds])
+        counts = torch.tensor([stop - start for start, stop in bounds], device=self.device)
+        output = self.model(
+            segments.to(self.device),
+            speaker.to(self.device).expand(len(segments), -1),
+            num_valid=counts if self.hparams["masked"] else None,
+        )
+        return output.logits.float().softmax(dim=-1).mean(dim=0).cpu()
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Loads a run's weights into its model; every tensor must be there, and no other.
+
+    Raises
+    ------
+    ConfigError
+        If a tensor is missing, left over or of another shape.
+    DataError
+        If the file is missing or damaged.
+    """
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist. Finish the fold first.") from None
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is damaged ({error}). Train the fold again.") from None
+    weights = {name.removeprefix("model."): value for name, value in tensors.items()}
+    try:
+        model.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} does not fit its hyperparams.yaml: {reason}. Train the fold again.") from None

@@ -1,0 +1,267 @@
+from dataclasses import replace
+
+import pytest
+
+from emorec_lobes.corpora.manifest import Utterance
+from emorec_lobes.corpora.protocol import Fold, check_leakage, groups, make_folds, stamp
+from emorec_lobes.errors import ProtocolError
+
+
+@pytest.fixture
+def manifest():
+    """Five sessions of two speakers with two utterances each, in an order that mixes them; two folds of its own."""
+    rows = {}
+    for turn in "01":
+        for session in "52341":
+            for gender in "FM":
+                name = f"x_Ses{session}{gender}_{turn}"
+                rows[name] = Utterance(
+                    id=name,
+                    wav=f"{{data_root}}/{name}.wav",
+                    duration=1.0,
+                    emotion="sad",
+                    raw_emotion="sad",
+                    speaker=f"x_Ses{session}{gender}",
+                    gender={"F": "female", "M": "male"}[gender],
+                    session=session,
+                    fold="10" if session == "1" else "9" if session == "2" else "b",
+                )
+    return rows
+
+
+def _speakers(manifest, ids):
+    return {manifest[each].speaker for each in ids}
+
+
+# Groups
+
+
+def test_sessions_are_groups_in_natural_order(manifest):
+    found = groups(manifest, "sessions")
+    assert list(found) == ["1", "2", "3", "4", "5"]
+    assert found["2"] == ["x_Ses2F_0", "x_Ses2M_0", "x_Ses2F_1", "x_Ses2M_1"]
+
+
+def test_speakers_are_groups(manifest):
+    found = groups(manifest, "speakers")
+    assert len(found) == 10
+    assert found["x_Ses4M"] == ["x_Ses4M_0", "x_Ses4M_1"]
+
+
+def test_the_tables_own_folds_are_groups_in_natural_order(manifest):
+    assert list(groups(manifest, "table")) == ["9", "10", "b"]
+
+
+def test_listed_speakers_are_groups_in_the_listed_order(manifest):
+    lists = [["Ses3F", "Ses3M", "Ses1F", "Ses1M"], ["x_Ses2F", "Ses2M"], ["Ses4F", "Ses4M", "Ses5F", "Ses5M"]]
+    found = groups(manifest, "speaker_groups", speaker_groups=lists)
+    assert list(found)[1] == "x_Ses2F+x_Ses2M"
+    assert [_speakers(manifest, ids) for ids in found.values()] == [
+        {f"x_{name.removeprefix('x_')}" for name in names} for names in lists
+    ]
+
+
+def test_formed_groups_hold_every_utterance_once(manifest):
+    found = groups(manifest, "speaker_groups", num_groups=4)
+    assert len(found) == 4
+    assert sorted(each for ids in found.values() for each in ids) == sorted(manifest)
+
+
+def test_ids_stay_in_the_manifests_order(manifest):
+    rank = list(manifest).index
+    for scheme, options in (("sessions", {}), ("speakers", {}), ("table", {}), ("speaker_groups", {"num_groups": 3})):
+        for ids in groups(manifest, scheme, **options).values():
+            assert sorted(ids, key=rank) == ids
+
+
+@pytest.mark.parametrize(
+    ("scheme", "field", "cure"),
+    [
+        ("sessions", "session", "Use the scheme speakers"),
+        ("speakers", "speaker", "--speaker-column"),
+        ("speaker_groups", "speaker", "--speaker-column"),
+        ("table", "fold", "--fold-column"),
+    ],
+)
+def test_a_manifest_without_what_the_scheme_needs_is_refused(manifest, refusal, scheme, field, cure):
+    options = {"num_groups": 2} if scheme == "speaker_groups" else {}
+    manifest["x_Ses2F_0"] = replace(manifest["x_Ses2F_0"], **{field: None})
+    message = refusal(ProtocolError, groups, manifest, scheme, **options)
+    assert "1 of 20" in message
+    assert "'x_Ses2F_0'" in message
+    assert cure in message
+
+
+def test_an_unknown_scheme_lists_the_known_ones(manifest, refusal):
+    assert "Did you mean 'sessions'?" in refusal(ProtocolError, groups, manifest, "session")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "options"),
+    [
+        ("sessions", {"num_groups": 3}),
+        ("table", {"speaker_groups": [["a"], ["b"]]}),
+        ("speaker_groups", {}),
+        ("speaker_groups", {"num_groups": 2, "speaker_groups": [["a"], ["b"]]}),
+    ],
+)
+def test_options_that_do_not_go_with_the_scheme_are_refused(manifest, refusal, scheme, options):
+    message = refusal(ProtocolError, groups, manifest, scheme, **options)
+    assert scheme in message
+    assert "num_groups" in message
+
+
+# Folds
+
+
+SCHEMES = [("sessions", {}), ("speakers", {}), ("table", {}), ("speaker_groups", {"num_groups": 4})]
+
+
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+@pytest.mark.parametrize(("scheme", "options"), SCHEMES)
+def test_every_utterance_is_tested_once_and_used_once_in_a_fold(manifest, scheme, options, protocol):
+    folds = make_folds(manifest, scheme, protocol, **options)
+    assert sorted(each for fold in folds for each in fold.test) == sorted(manifest)
+    for fold in folds:
+        assert sorted(fold.train + fold.valid + fold.test) == sorted(manifest)
+        check_leakage(fold, manifest, {each: each for each in manifest})
+
+
+@pytest.mark.parametrize(("scheme", "options"), SCHEMES)
+def test_strict_validates_on_the_next_group(manifest, scheme, options):
+    parts = [tuple(ids) for ids in groups(manifest, scheme, **options).values()]
+    folds = make_folds(manifest, scheme, "strict", **options)
+    assert [fold.test for fold in folds] == parts
+    assert [fold.valid for fold in folds] == parts[1:] + parts[:1]
+    assert [fold.name for fold in folds] == [str(number) for number in range(1, len(parts) + 1)]
+
+
+def test_paper_has_no_validation(manifest):
+    for fold in make_folds(manifest, "sessions", "paper"):
+        assert fold.valid == ()
+        assert len(fold.train) == 16
+
+
+def test_strict_is_the_default(manifest):
+    assert make_folds(manifest, "sessions") == make_folds(manifest, "sessions", "strict")
+
+
+@pytest.mark.parametrize(("protocol", "enough"), [("strict", 3), ("paper", 2)])
+def test_too_few_groups_for_the_protocol_are_refused(manifest, refusal, protocol, enough):
+    few = {each: item for each, item in manifest.items() if int(item.session) < enough}
+    assert f"at least {enough} groups" in refusal(ProtocolError, make_folds, few, "sessions", protocol)
+    just_enough = {each: item for each, item in manifest.items() if int(item.session) <= enough}
+    assert len(make_folds(just_enough, "sessions", protocol)) == enough
+
+
+def test_an_unknown_protocol_lists_the_known_ones(manifest, refusal):
+    assert "strict, paper" in refusal(ProtocolError, make_folds, manifest, "sessions", "strictly")
+
+
+# Leaks
+
+
+@pytest.fixture
+def fold(manifest):
+    return make_folds(manifest, "sessions")[0]  # tests session 1, validates on 2, trains on 3 to 5
+
+
+SIDES = {"train": "training", "valid": "validation", "test": "test"}
+PAIRS = [("train", "valid"), ("train", "test"), ("valid", "test")]
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_an_id_on_two_sides_is_refused(manifest, fold, refusal, one, other):
+    shared = getattr(fold, one)[0]
+    leaky = replace(fold, **{other: (*getattr(fold, other), shared)})
+    message = refusal(ProtocolError, check_leakage, leaky, manifest, {})
+    assert repr(shared) in message
+    assert f"in both {SIDES[one]} and {SIDES[other]} of fold 1" in message
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_a_speaker_on_two_sides_is_refused(manifest, fold, refusal, one, other):
+    moved = getattr(fold, one)[0]
+    halves = {one: getattr(fold, one)[1:], other: (*getattr(fold, other), moved)}
+    message = refusal(ProtocolError, check_leakage, replace(fold, **halves), manifest, {})
+    assert repr(manifest[moved].speaker) in message
+    assert f"in both {SIDES[one]} and {SIDES[other]} of fold 1" in message
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_the_same_audio_on_two_sides_is_refused_with_both_files(manifest, fold, refusal, one, other):
+    twins = getattr(fold, one)[1], getattr(fold, other)[2]
+    hashes = {each: "same" if each in twins else each for each in manifest}
+    message = refusal(ProtocolError, check_leakage, fold, manifest, hashes)
+    assert f"in both {SIDES[one]} and {SIDES[other]} of fold 1" in message
+    for twin in twins:
+        assert manifest[twin].wav in message
+
+
+def test_the_same_audio_on_one_side_is_no_leak(manifest, fold):
+    hashes = {each: "test" if each in fold.test else each for each in manifest}
+    check_leakage(fold, manifest, hashes)
+
+
+def test_audio_without_a_hash_is_not_compared(manifest, fold):
+    check_leakage(fold, manifest, {})
+
+
+def test_validation_on_the_test_has_its_own_message(manifest, fold, refusal):
+    message = refusal(ProtocolError, check_leakage, replace(fold, valid=fold.test[::-1]), manifest, {})
+    assert "chosen on the test" in message
+
+
+@pytest.mark.parametrize("side", ["train", "test"])
+def test_an_empty_side_is_refused(manifest, fold, refusal, side):
+    message = refusal(ProtocolError, check_leakage, replace(fold, **{side: ()}), manifest, {})
+    assert f"must have {SIDES[side]} utterances" in message
+
+
+def test_a_fold_of_another_manifest_is_refused(manifest, fold, refusal):
+    del manifest[fold.valid[0]]
+    assert repr(fold.valid[0]) in refusal(ProtocolError, check_leakage, fold, manifest, {})
+
+
+# The stamp
+
+
+def test_the_stamp_says_what_was_held_out_and_what_chose_the_checkpoint(manifest):
+    folds = make_folds(manifest, "sessions")
+    assert stamp(folds, manifest, "sessions", "strict") == {
+        "protocol": "strict",
+        "scheme": "sessions",
+        "num_folds": 5,
+        "speaker_independent": True,
+        "checkpoint_chosen_on": "validation uar",
+    }
+    assert stamp(folds, manifest, "sessions", "paper")["checkpoint_chosen_on"] == "last update"
+
+
+def test_unknown_speakers_of_a_table_are_no_leak_but_recorded(manifest):
+    manifest["x_Ses3F_0"] = replace(manifest["x_Ses3F_0"], speaker=None)
+    folds = make_folds(manifest, "table")
+    for each in folds:
+        check_leakage(each, manifest, {})
+    assert stamp(folds, manifest, "table", "strict")["speaker_independent"] is None
+
+
+def test_a_table_whose_folds_share_speakers_is_refused_and_stamped_so(manifest, refusal):
+    for turn in "01":
+        name = f"x_Ses1F_{turn}"
+        manifest[name] = replace(manifest[name], fold=turn)
+    folds = make_folds(manifest, "table")
+    assert "'x_Ses1F'" in refusal(ProtocolError, check_leakage, folds[0], manifest, {})
+    assert stamp(folds, manifest, "table", "strict")["speaker_independent"] is False
+
+
+def test_a_speaker_in_validation_and_test_is_stamped_too(manifest):
+    leaky = Fold("1", ("x_Ses1F_0",), ("x_Ses2F_0",), ("x_Ses2F_1",))
+    assert stamp([leaky], manifest, "table", "strict")["speaker_independent"] is False
+
+
+def test_a_single_shared_speaker_unknown_twice_is_not_taken_for_one(manifest):
+    fold = Fold("1", ("x_Ses1F_0",), (), ("x_Ses2F_0",))
+    for each in ("x_Ses1F_0", "x_Ses2F_0"):
+        manifest[each] = replace(manifest[each], speaker=None)
+    check_leakage(fold, manifest, {})

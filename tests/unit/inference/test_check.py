@@ -1,0 +1,76 @@
+"""A hyperparameter file from elsewhere is data until every tag in it is known to be safe."""
+
+import pytest
+
+from emorec_lobes.errors import ConfigError
+from emorec_lobes.inference.check import load_checked
+
+SAFE = """
+labels: [angry, sad]
+model: !new:emorec_lobes.models.layer_mix.LayerMix {num_layers: 3, mode: ratio}
+modules: {model: 1}
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "hyperparams.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_safe_file_is_built(tmp_path):
+    built = load_checked(write(tmp_path, SAFE), ["labels", "model"])
+    assert list(built) == ["labels", "model"]
+    assert built["model"].num_layers == 3 and built["labels"] == ["angry", "sad"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!apply:os.mkdir [{folder}]",
+        "!new:os.mkdir [{folder}]",
+        "!name:os.mkdir",
+        "!module:antigravity",
+        "!applyref:os.mkdir",
+        "!include:other.yaml",
+        "!!python/object/apply:os.mkdir [{folder}]",
+        "!!python/name:os.mkdir",
+        "!ref <labels>",
+        "!new:emorec_lobes.models.layer_mix.LayerMix.__init__ {{}}",
+        "[1, {{deep: !apply:os.mkdir [{folder}]}}]",
+        "{{<<: !apply:os.mkdir [{folder}]}}",
+    ],
+)
+def test_anything_else_is_refused_and_nothing_runs(tmp_path, value):
+    folder = tmp_path / "made"
+    path = write(tmp_path, SAFE.replace("modules: {model: 1}", "extra: " + value.format(folder=folder)))
+    with pytest.raises(ConfigError, match="is not on the list of safe targets"):
+        load_checked(path, ["model", "extra"])
+    assert not folder.exists()
+
+
+def test_a_dangerous_key_that_is_not_asked_for_does_not_run(tmp_path):
+    folder = tmp_path / "made"
+    path = write(tmp_path, SAFE + f"extra: !apply:os.mkdir [{folder}]\n")
+    assert load_checked(path, ["labels"]) == {"labels": ["angry", "sad"]}
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("labels: [a", "is not valid YAML"),
+        ("just words", "must hold keys and values"),
+        ("", "must hold keys and values"),
+        ("labels: [a]", "has no key `model`"),
+    ],
+)
+def test_a_file_that_is_no_hyperparameter_file_is_one_line(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_checked(write(tmp_path, text), ["labels", "model"])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_checked(tmp_path / "hyperparams.yaml", ["model"])
