@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -79,6 +80,9 @@ def run_fold(
                 f"{folder} holds results of other data or precision. Choose another --output_folder, or delete it."
             )
         return record
+    if if_main_process():
+        counts = ", ".join(f"{split} {len(getattr(fold, split))}" for split in ("train", "valid", "test"))
+        print(f"fold {fold.name} ({counts} utterances): {folder}", file=sys.stderr)
     selected = train(brain_class, task, settings, run_opts, fold, folder)
     tables = [predict(selected, "valid", fold, utterances)] if fold.valid else []
     final = selected
