@@ -111,7 +111,7 @@ class EmotionBrain(sb.Brain):
         """The loss shown in the progress bar, read every `loss_read_interval` updates and checked there."""
         if not self.modules.training:
             return super().update_average(loss, avg_loss)
-        if self.step % self.hparams.loss_read_interval:
+        if (self.step - 1) % self.hparams.loss_read_interval:
             return avg_loss
         value = float(loss)
         if not np.isfinite(value):

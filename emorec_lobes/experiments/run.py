@@ -25,7 +25,7 @@ class Task(Protocol):
 
     audio_hashes: Mapping[str, str]
 
-    def __init__(self, settings: Settings, utterances: Mapping[str, Utterance], progress: bool) -> None:
+    def __init__(self, settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any) -> None:
         """Computes or opens the features of all utterances."""
 
     def data(self, hparams: Mapping[str, Any], fold: Fold) -> FoldData:
@@ -87,7 +87,7 @@ def run(brain_class: type, task_class: type[Task], settings: Settings, run_opts:
     )
     chosen = choose_folds(folds, settings["fold"])
     with locked(folder, "run"):
-        task = task_class(settings, utterances, progress=not run_opts["noprogressbar"])
+        task = task_class(settings, utterances, run_opts)
         for fold in folds:
             check_leakage(fold, utterances, task.audio_hashes)
         stamped = {**run_stamp(settings, info, folds, utterances), **task.stamp(settings)}

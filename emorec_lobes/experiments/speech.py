@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.distributed import if_main_process, infer_device, run_on_main
 from torch import Tensor
 
 from emorec_lobes.brains.base import EmotionBrain
@@ -31,8 +31,8 @@ class SpeechTask:
         Of a speech recipe.
     utterances : mapping
         id -> `Utterance`. What is missing in the feature store is computed now.
-    progress : bool
-        Whether to show a bar meanwhile.
+    run_opts : mapping
+        SpeechBrain's: the encoder runs on `device`, and `noprogressbar` hides the bar.
 
     Raises
     ------
@@ -40,7 +40,7 @@ class SpeechTask:
         If the classes do not fit the model.
     """
 
-    def __init__(self, settings: Settings, utterances: Mapping[str, Utterance], progress: bool) -> None:
+    def __init__(self, settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any) -> None:
         if settings["num_classes"] != len(settings["labels"]):
             raise ConfigError(
                 f"`num_classes` must be {len(settings['labels'])}, the number of `labels`, "
@@ -53,11 +53,14 @@ class SpeechTask:
             encoder_dim=settings["encoder_dim"],
             padding=settings["encoder_padding"],
             aligner=settings["aligner"],
+            device=run_opts["device"] or infer_device(),
         )
         data_folder, root = Path(settings["data_folder"]), Path(settings["feature_folder"])
         if data_folder.is_file():  # a table, whose paths start at its own folder
             data_folder = data_folder.parent
-        run_on_main(extract, [utterances, data_folder, root, spec, settings["extract_workers"], progress])
+        run_on_main(
+            extract, [utterances, data_folder, root, spec, settings["extract_workers"], not run_opts["noprogressbar"]]
+        )
         self.stores = spec.open(root)
         self.audio_hashes = self.stores["layers"].audio_hashes
         self.normaliser = Normaliser(self.stores["layers"], utterances, settings["normalise"])
