@@ -51,13 +51,13 @@ class SERBrain(EmotionBrain):
         return loss
 
     def reconstruct(self, crop: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """Target and reconstructed mel of one training item, each (T, M), on the CPU."""
+        """Target and reconstructed mel of one training item without its padding, each (T, M), on the CPU."""
         inputs = [crop[name].unsqueeze(0).to(self.device) for name in ("layers", "speaker_vector", "phones")]
         num_valid = torch.tensor([crop["num_valid"]], device=self.device)
         self.modules.eval()
         with torch.no_grad():
             output = self.modules.model(*inputs, self._masked(num_valid))
-        return crop["mel"], output.mel[0].float().cpu()
+        return crop["mel"][: crop["num_valid"]], output.mel[0, : crop["num_valid"]].float().cpu()
 
     @property
     def _reconstructs(self) -> bool:

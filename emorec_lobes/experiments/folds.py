@@ -19,14 +19,13 @@ from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.epoch_loop import EpochCounter
 from speechbrain.utils.logger import get_environment_description, setup_logging
-from speechbrain.utils.train_logger import TensorboardLogger
 from torch.utils.data import DataLoader, Dataset
 
 from emorec_lobes.brains.base import EmotionBrain
 from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.corpora.protocol import Fold
 from emorec_lobes.dataio.sampler import DrawSampler
-from emorec_lobes.errors import ConfigError
+from emorec_lobes.errors import ConfigError, UnavailableError
 from emorec_lobes.evaluation.figures import confusion_figure, training_curves
 from emorec_lobes.evaluation.predictions import Predictions, read_predictions, write_predictions
 from emorec_lobes.evaluation.report import corpus_title, markdown_table, results_record
@@ -123,7 +122,7 @@ def train(
     handlers = {"console": {"level": "WARNING"}, "file_handler": {"filename": str(folder / "log.txt")}}
     setup_logging(DEFAULT_LOG_CONFIG, overrides={"handlers": handlers})
     hparams["epoch_counter"] = EpochCounter(ceil(updates / per_validation))
-    hparams["tensorboard_logger"] = TensorboardLogger(str(folder / "tensorboard")) if hparams["tensorboard"] else None
+    hparams["tensorboard_logger"] = tensorboard_logger(folder) if hparams["tensorboard"] else None
     checkpointer = AtomicCheckpointer(
         folder / "save", recoverables={**hparams["modules"], "epoch_counter": hparams["epoch_counter"]}
     )
@@ -256,6 +255,16 @@ def data_fingerprint(fold: Fold, utterances: Mapping[str, Utterance], audio_hash
         for item in getattr(fold, split)
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+
+
+def tensorboard_logger(folder: Path) -> Any:
+    """SpeechBrain's logger, writing to `folder`; TensorBoard is an extra."""
+    from speechbrain.utils.train_logger import TensorboardLogger
+
+    try:
+        return TensorboardLogger(str(folder / "tensorboard"))
+    except ImportError:
+        raise UnavailableError("`tensorboard` is not installed. Run pip install 'emorec[tensorboard]'.") from None
 
 
 def start_folder(folder: Path, hyperparams: str) -> None:

@@ -56,8 +56,8 @@ def main(brain_class: type, task_class: type[Task], argv: Sequence[str] | None =
 
 
 def _main(brain_class: type, task_class: type[Task], argv: Sequence[str] | None) -> int:
-    # SpeechBrain warns of figures we do not ask it for when its loggers are imported.
-    logging.getLogger("speechbrain.utils.train_logger").setLevel(logging.ERROR)
+    # When it is imported, this module warns of figures that nobody asks it for.
+    logging.getLogger("speechbrain.utils.train_logger").disabled = True
     hparams_file, run_opts, overrides = sb.parse_arguments(list(sys.argv[1:] if argv is None else argv))
     sb.utils.distributed.ddp_init_group(run_opts)
     record = run(brain_class, task_class, read_settings(Path(hparams_file), overrides), run_opts)

@@ -99,6 +99,7 @@ class PostNet(nn.Module):
     Source: Makiuchi 2021, Figure 1, and AutoVC: five ConvNorm, 512 wide, tanh after all but the last.
 
     Deviates: `masked_norm`; the authors count padded frames in the batch statistics (masked_norm: False).
+    `initial_gain`; theirs is 1, so training begins with a residual as loud as noise, and long ends it.
 
     Arguments
     ---------
@@ -112,18 +113,31 @@ class PostNet(nn.Module):
         Frames each convolution sees at once; odd.
     masked_norm : bool
         Whether padded frames are left out of the batch statistics.
+    initial_gain : float
+        Scale of the last batch normalisation before training; with 0 the residual begins at nothing.
 
     Example
     -------
-    >>> postnet = PostNet(num_mels=80, conv_channels=512, num_convs=5, kernel_size=5, masked_norm=True)
+    >>> postnet = PostNet(
+    ...     num_mels=80, conv_channels=512, num_convs=5, kernel_size=5, masked_norm=True, initial_gain=1.0
+    ... )
     >>> postnet(torch.rand(2, 96, 80)).shape
     torch.Size([2, 96, 80])
     """
 
-    def __init__(self, num_mels: int, conv_channels: int, num_convs: int, kernel_size: int, masked_norm: bool) -> None:
+    def __init__(
+        self,
+        num_mels: int,
+        conv_channels: int,
+        num_convs: int,
+        kernel_size: int,
+        masked_norm: bool,
+        initial_gain: float,
+    ) -> None:
         super().__init__()
         channels = [num_mels] + [conv_channels] * (num_convs - 1) + [num_mels]
         self.convs = ConvStack(channels, kernel_size, ["tanh"] * (num_convs - 1) + [None], masked_norm)
+        nn.init.constant_(self.convs.blocks[-1].norm.weight, initial_gain)
 
     def forward(self, mel: Tensor, mask: Tensor | None = None) -> Tensor:
         """The residual of a mel estimate: (B, T, M) -> (B, T, M), under an optional (B, T) mask of valid frames."""

@@ -1,4 +1,4 @@
-"""ser_small.yaml the whole way, as on the real corpus: the IEMOCAP tree, a 24-layer wav2vec 2.0 from a folder, five folds.
+"""ser_small.yaml the whole way, as on the real corpus: IEMOCAP's tree, a 24-layer wav2vec 2.0, five folds.
 
 Only sizes and the number of updates are overridden; the weights of the encoder are random, so no score is looked at.
 """

@@ -75,6 +75,7 @@ postnet: !new:emorec_lobes.models.decoder.PostNet
   num_convs: 5
   kernel_size: 5
   masked_norm: !ref <masked_norm>
+  initial_gain: 1.0
 
 model: !new:emorec_lobes.models.cross_representation.CrossRepresentation
   layer_mix: !ref <layer_mix>

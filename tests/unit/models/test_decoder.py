@@ -52,7 +52,16 @@ def test_the_projection_starts_xavier_uniform_with_gain_1(decoder):
 
 
 def test_the_last_block_of_the_postnet_has_no_activation_and_all_others_tanh():
-    postnet = PostNet(num_mels=6, conv_channels=8, num_convs=5, kernel_size=5, masked_norm=True)
+    postnet = PostNet(num_mels=6, conv_channels=8, num_convs=5, kernel_size=5, masked_norm=True, initial_gain=1.0)
     names = [type(block.activation).__name__ for block in postnet.convs.blocks]
     assert names == ["Tanh"] * 4 + ["Identity"]
     assert [block.conv.out_channels for block in postnet.convs.blocks] == [8, 8, 8, 8, 6]
+
+
+def test_with_an_initial_gain_of_zero_the_residual_begins_at_nothing_and_can_still_learn():
+    postnet = PostNet(num_mels=6, conv_channels=8, num_convs=5, kernel_size=5, masked_norm=True, initial_gain=0.0)
+    mel = torch.rand(2, 9, 6)
+    residual = postnet(mel)
+    assert not residual.any()
+    (residual - mel).square().sum().backward()
+    assert postnet.convs.blocks[-1].norm.weight.grad.any()
