@@ -120,7 +120,7 @@ def draw_model_figures(brain: EmotionBrain, crop: dict[str, Any], figures: Path,
     model = brain.hparams.model
     if model.layer_mix is not None:
         weights = model.layer_mix.weights.cpu().numpy()
-        layer_weights_figure(weights, figures / "layer_weights.png", f"learnt weights of the encoder's layers, {title}")
+        layer_weights_figure(weights, figures / "layer_weights.png", f"learnt weights of the encoder's layers\n{title}")
     if model.decoder is not None:
         target, estimate = brain.reconstruct(crop)
         mel_figure(target.numpy(), estimate.numpy(), figures / "mel.png", f"{crop['id']}, {title}")
