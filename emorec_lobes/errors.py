@@ -17,6 +17,7 @@ EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
 _USERS_ERRNOS = {
     errno.EACCES,
     errno.EDQUOT,
+    errno.EEXIST,
     errno.EISDIR,
     errno.ENOSPC,
     errno.ENOTDIR,

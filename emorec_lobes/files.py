@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,36 +11,62 @@ from typing import Any
 from emorec_lobes.errors import ConfigError, DataError
 
 
-def read_json(path: Path, made_by: str) -> Mapping[str, Any]:
-    """Reads a JSON object; a missing or broken file is one clear line."""
+def read_json(path: Path, made_by: str, needed: Iterable[str] = ()) -> Mapping[str, Any]:
+    """Reads a JSON object; one that is missing, broken or lacks a needed key is one clear line."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist. Make it with `{made_by}`.") from None
+        raise DataError(f"{path} does not exist. Make it with {made_by}.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not valid JSON ({error}). Make it again with `{made_by}`.") from None
+        raise DataError(f"{path} is not valid JSON ({error}). Delete it and run {made_by} again.") from None
     if not isinstance(content, dict):
-        raise DataError(f"{path} must hold a JSON object, but holds a {type(content).__name__} instead.")
+        raise DataError(
+            f"{path} must hold a JSON object, but holds a {type(content).__name__} instead. "
+            f"Delete it and run {made_by} again."
+        )
+    lacking = [key for key in needed if key not in content]
+    if lacking:
+        raise DataError(f"{path} must have `{lacking[0]}`, but has not. Delete it and run {made_by} again.")
     return content
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes JSON so that a reader sees the old file or the new one, never a part."""
-    write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_atomically(path, as_json(content))
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """The text of a JSON file as we write it."""
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file through a temporary neighbour and a rename; text becomes UTF-8."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write_together({Path(path): content})
+
+
+def write_together(contents: Mapping[Path, str | bytes]) -> None:
+    """Writes files that belong together: none appears before all of them are on the disk.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or refuses; it names the file, and all are as they were.
+    """
+    temporaries = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
     try:
-        with temporary.open("wb") as stream:
-            stream.write(content.encode("utf-8") if isinstance(content, str) else content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        for path, content in contents.items():
+            with temporaries[path].open("wb") as stream:
+                stream.write(content.encode("utf-8") if isinstance(content, str) else content)
+                stream.flush()
+                os.fsync(stream.fileno())
+        for path, temporary in temporaries.items():
+            temporary.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, registe
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.logger import get_logger
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from emorec_lobes.errors import ConfigError
 from emorec_lobes.evaluation.metrics import scores
@@ -65,7 +66,8 @@ class EmotionBrain(sb.Brain):
 
     Expects in `hparams`: `labels`, `updates_per_validation`, `number_of_updates`, `patience`
     (validations without a better UAR before training stops, or null), `lr_annealing` (a
-    SpeechBrain scheduler called with the nominal epoch, or null), `loss_read_interval`,
+    SpeechBrain scheduler that is a function of the epoch, such as LinearScheduler or
+    StepScheduler, or null; it is given the nominal epoch), `loss_read_interval`,
     `epoch_counter`, `train_logger` and `tensorboard_logger` (or null).
     """
 
@@ -85,7 +87,7 @@ class EmotionBrain(sb.Brain):
         """Adds up loss terms on the device; they are read back once, when the epoch ends."""
         for name, value in losses.items():
             value = value.detach().float()
-            self._losses[name] = self._losses[name] + value if name in self._losses else value
+            self._losses[name] = self._losses[name] + value
 
     def log_probabilities(self, ids: list[str], probabilities: Tensor, targets: Tensor) -> None:
         """Keeps one row of class probabilities, (K,), an utterance."""
@@ -113,12 +115,9 @@ class EmotionBrain(sb.Brain):
             return super().update_average(loss, avg_loss)
         if (self.step - 1) % self.hparams.loss_read_interval:
             return avg_loss
-        value = float(loss)
-        if not np.isfinite(value):
-            raise ConfigError(
-                f"The loss is {value} at update {self.optimizer_step}. Lower --lr, or use --precision fp32."
-            )
-        return value
+        if not np.isfinite(float(loss)):
+            raise ConfigError(_not_finite(self.optimizer_step))
+        return float(loss)
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Empties what the stage collects; sets the epoch's learning rate."""
@@ -134,6 +133,8 @@ class EmotionBrain(sb.Brain):
         """Reads losses and scores; logs and saves once per nominal epoch."""
         if stage is sb.Stage.TRAIN:
             self._train_means = {name: float(total) / self.step for name, total in self._losses.items()}
+            if not np.isfinite(list(self._train_means.values())).all():
+                raise ConfigError(_not_finite(self.optimizer_step))
             if not self.has_valid:
                 self._finish_epoch(epoch, None)
         elif stage is sb.Stage.VALID:
@@ -151,15 +152,24 @@ class EmotionBrain(sb.Brain):
         super().on_fit_start()
         self._stop_if_no_better()
 
+    def _wrap_distributed(self) -> None:
+        """SpeechBrain's; on CPUs, where SyncBatchNorm does not run, each process normalises its own batch."""
+        if not self.distributed_launch or self.device_type != "cpu":
+            super()._wrap_distributed()
+            return
+        for name, module in self.modules.items():
+            self.modules[name] = DistributedDataParallel(module, find_unused_parameters=self.find_unused_parameters)
+
     def _finish_epoch(self, epoch: int, valid: dict[str, float] | None) -> None:
         rate = self.optimizer.param_groups[0]["lr"]
         update = min(epoch * self.hparams.updates_per_validation, self.hparams.number_of_updates)
         self.history.rows.append({"update": update, "train": self._train_means, "valid": valid, "lr": rate})
+        # Saved before it is logged: a run killed in between logs this epoch once, not twice.
+        meta = {"update": update, **({"uar": valid["uar"]} if valid else {})}
+        self.checkpointer.save_and_keep_only(meta=meta, max_keys=["uar"] if valid else [], importance_keys=[])
         self.hparams.train_logger.log_stats({"update": update, "lr": rate}, self._train_means, valid, verbose=False)
         if self.hparams.tensorboard_logger is not None and if_main_process():
             self.hparams.tensorboard_logger.log_stats({"epoch": update, "lr": rate}, self._train_means, valid)
-        meta = {"update": update, **({"uar": valid["uar"]} if valid else {})}
-        self.checkpointer.save_and_keep_only(meta=meta, max_keys=["uar"] if valid else [], importance_keys=[])
         self._stop_if_no_better()
 
     def _stop_if_no_better(self) -> None:
@@ -168,3 +178,7 @@ class EmotionBrain(sb.Brain):
             return
         if len(scored) - 1 - scored.index(max(scored)) >= self.hparams.patience:
             self.hparams.epoch_counter.limit = self.hparams.epoch_counter.current
+
+
+def _not_finite(update: int) -> str:
+    return f"The loss is no longer a number, by update {update} at the latest. Lower --lr, or use --precision fp32."

@@ -19,7 +19,7 @@ class SERBrain(EmotionBrain):
 
     Expects in `modules`: `model`. Expects in `hparams`, beside those of `EmotionBrain`:
     `emotion_weight`, `mel_first_weight`, `mel_weight`, `masked` (whether padded frames are
-    kept out of losses and statistics), `reconstruction_loss`, `class_weights` (K numbers or
+    kept out of the losses), `reconstruction_loss`, `class_weights` (K numbers or
     null), `segments_per_forward`.
     """
 
@@ -28,9 +28,8 @@ class SERBrain(EmotionBrain):
         batch = batch.to(self.device)
         if stage is sb.Stage.TRAIN:
             phones = batch.phones.data if self._reconstructs else None
-            return self.modules.model(
-                batch.layers.data, batch.speaker_vector.data, phones, self._masked(batch.num_valid)
-            )
+            num_valid = batch.num_valid.to(self.device)  # SpeechBrain moves tensors, and this was made of numbers
+            return self.modules.model(batch.layers.data, batch.speaker_vector.data, phones, num_valid)
         return self._classify(batch.layers.data, batch.num_valid.data, batch.speaker_vector.data)
 
     def compute_objectives(self, predictions: Any, batch: Any, stage: sb.Stage) -> Tensor:
@@ -43,7 +42,8 @@ class SERBrain(EmotionBrain):
         loss = self.hparams.emotion_weight * emotion
         terms = {"emotion": emotion}
         if self._reconstructs:
-            num_valid, target = self._masked(batch.num_valid), batch.mel.data
+            num_valid = batch.num_valid.to(self.device) if self.hparams.masked else None
+            target = batch.mel.data
             terms["mel_first"] = self.hparams.reconstruction_loss(predictions.mel_first, target, num_valid)
             terms["mel"] = self.hparams.reconstruction_loss(predictions.mel, target, num_valid)
             loss = loss + self.hparams.mel_first_weight * terms["mel_first"] + self.hparams.mel_weight * terms["mel"]
@@ -54,17 +54,14 @@ class SERBrain(EmotionBrain):
         """Target and reconstructed mel of one training item without its padding, each (T, M), on the CPU."""
         inputs = [crop[name].unsqueeze(0).to(self.device) for name in ("layers", "speaker_vector", "phones")]
         num_valid = torch.tensor([crop["num_valid"]], device=self.device)
-        self.modules.eval()
+        # The plain model: this runs in one process, and a distributed one would wait for the others.
         with torch.no_grad():
-            output = self.modules.model(*inputs, self._masked(num_valid))
+            output = self.hparams.model.eval()(*inputs, num_valid)
         return crop["mel"][: crop["num_valid"]], output.mel[0, : crop["num_valid"]].float().cpu()
 
     @property
     def _reconstructs(self) -> bool:
         return self.hparams.mel_first_weight > 0 or self.hparams.mel_weight > 0
-
-    def _masked(self, num_valid: Tensor) -> Tensor | None:
-        return num_valid if self.hparams.masked else None
 
     def _class_weights(self) -> Tensor | None:
         weights = self.hparams.class_weights
@@ -81,7 +78,7 @@ class SERBrain(EmotionBrain):
         flat = segments[is_real]  # (B, N, T, L, D) -> (S, T, L, D), S real segments of the batch
         inputs = [part.split(self.hparams.segments_per_forward) for part in (flat, speaker[owner], num_valid[is_real])]
         logits = [
-            self.modules.model(layers, vectors, num_valid=self._masked(counts)).logits
+            self.modules.model(layers, vectors, num_valid=counts).logits
             for layers, vectors, counts in zip(*inputs, strict=True)
         ]
         probabilities = torch.cat(logits).float().softmax(dim=-1)

@@ -191,14 +191,14 @@ def _whole_sessions(data_folder: Path, allow_incomplete: bool) -> tuple[list[str
     sessions, warnings = [], []
     for session in SESSIONS:
         parts = [data_folder / f"Session{session}" / part for part in PARTS]
-        missing = next((part for part in parts if not part.is_dir()), None)
+        missing = next((part for part in parts if not (part.is_dir() and any(part.iterdir()))), None)
         if missing is None:
             sessions.append(session)
         elif allow_incomplete:
-            warnings.append(f"Session{session} is left out, because {missing} is missing.")
+            warnings.append(f"Session{session} is left out, because {missing} is missing or empty.")
         else:
             raise DataError(
-                f"{missing} must be a folder of IEMOCAP, but does not exist. "
+                f"{missing} must be a folder of IEMOCAP, but {'is empty' if missing.is_dir() else 'does not exist'}. "
                 "Complete the release, or pass --allow-incomplete to leave the session out."
             )
     return sessions, warnings

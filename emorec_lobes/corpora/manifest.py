@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from emorec_lobes.errors import DataError
-from emorec_lobes.files import read_json, write_json
+from emorec_lobes.files import as_json, read_json, write_together
 from emorec_lobes.units import Seconds
 
 DATA_ROOT = "{data_root}"
+
+# What a field of `Utterance` holds, where it is not text.
+_NUMBERS = ("valence", "arousal", "dominance", "start", "stop")
+_KINDS = {"duration": int | float, "ratings": dict | None, **dict.fromkeys(_NUMBERS, int | float | None)}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class ManifestInfo:
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance], info: ManifestInfo) -> None:
-    """Writes a manifest and its info file, each atomically.
+    """Writes a manifest and its info file, both or neither.
 
     Raises
     ------
@@ -74,8 +78,8 @@ def write_manifest(path: Path, utterances: Iterable[Utterance], info: ManifestIn
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     counts = dict(sorted(Counter(entry["emotion"] for entry in entries.values()).items()))
-    write_json(info_path(path), {**asdict(info), "num_utterances": len(entries), "num_per_emotion": counts})
-    write_json(path, entries)
+    about = {**asdict(info), "num_utterances": len(entries), "num_per_emotion": counts}
+    write_together({info_path(path): as_json(about), path: as_json(entries)})
 
 
 def read_manifest(path: Path) -> dict[str, Utterance]:
@@ -91,7 +95,7 @@ def read_manifest(path: Path) -> dict[str, Utterance]:
     DataError
         If the file is missing, is not JSON, or an entry lacks a field or has an unknown one.
     """
-    entries = read_json(path, "emorec prepare")
+    entries = read_json(path, "`emorec prepare`")
     known = {item.name for item in fields(Utterance)}
     needed = {"wav", "duration", "emotion", "raw_emotion"}
     utterances = {}
@@ -102,6 +106,11 @@ def read_manifest(path: Path) -> dict[str, Utterance]:
         unknown = sorted(set(entry) - known)
         if unknown:
             raise DataError(f"{path}: {utterance_id!r} has the unknown field {unknown[0]!r}. Remove it.")
+        for name, value in entry.items():
+            if not isinstance(value, _KINDS.get(name, str | None)):
+                raise DataError(
+                    f"{path}: `{name}` of {utterance_id!r} must not be {value!r:.40}. Run `emorec prepare` again."
+                )
         utterances[utterance_id] = Utterance(id=utterance_id, **entry)
     if not utterances:
         raise DataError(f"{path} holds no utterance. Run `emorec prepare` again.")
@@ -110,7 +119,7 @@ def read_manifest(path: Path) -> dict[str, Utterance]:
 
 def read_info(path: Path) -> ManifestInfo:
     """Reads the info file beside the manifest at `path`."""
-    entries = read_json(info_path(path), "emorec prepare")
+    entries = read_json(info_path(path), "`emorec prepare`", needed=("corpus",))
     return ManifestInfo(**{item.name: entries[item.name] for item in fields(ManifestInfo) if item.name in entries})
 
 

@@ -55,7 +55,7 @@ class Normaliser:
             mean, std = self.store.statistics(utterance_id)
         else:
             mean, std = self._of_speaker[self._speaker_of[utterance_id]]
-        return (frames.float() - mean) / std.clamp_min(_MIN_STD)
+        return whiten(frames, mean, std)
 
     def _pool(self, utterances: Mapping[str, Utterance]) -> None:
         ids_of = defaultdict(list)
@@ -70,6 +70,11 @@ class Normaliser:
         for speaker, ids in ids_of.items():
             statistics = [(self.store.num_frames(item), *self.store.statistics(item)) for item in ids]
             self._of_speaker[speaker] = pool_statistics(statistics)
+
+
+def whiten(frames: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Frames at zero mean and unit deviation; a feature that never moves becomes zero: (t, L, D) -> (t, L, D)."""
+    return (frames.float() - mean) / std.clamp_min(_MIN_STD)
 
 
 def pool_statistics(statistics: list[tuple[int, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

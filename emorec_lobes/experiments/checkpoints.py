@@ -1,13 +1,20 @@
 """Checkpoints that are whole or not there, whenever the process is killed."""
 
+import errno
 import os
 import shutil
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from speechbrain.utils.checkpoints import METAFNAME, Checkpoint, Checkpointer
+from speechbrain.utils.checkpoints import Checkpoint, Checkpointer
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
+from yaml import YAMLError
+
+from emorec_lobes.errors import DataError
 
 _UNFINISHED = ".unfinished"
 
@@ -45,17 +52,38 @@ class AtomicCheckpointer(Checkpointer):
             self.checkpoints_dir.mkdir(parents=True)
         try:
             files = sorted(f"{name}.ckpt" for name in self.recoverables)
-            saved = super().save_checkpoint(meta={**(meta or {}), "files": files}, **kwargs)
+            with _uninterrupted(), _written_in_full(visible):
+                saved = super().save_checkpoint(meta={**(meta or {}), "files": files}, **kwargs)
+        except OSError:
+            shutil.rmtree(self.checkpoints_dir, ignore_errors=True)
+            raise
         finally:
             self.checkpoints_dir = visible
-        ddp_barrier()
-        if saved is None:
-            return None
+        ddp_barrier()  # all processes have written
+        if saved is not None:
+            saved = self._show(saved)
+        ddp_barrier()  # all processes see it
+        return saved
+
+    def load_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Loads a checkpoint; see `speechbrain.utils.checkpoints.Checkpointer.load_checkpoint`.
+
+        Raises
+        ------
+        DataError
+            If one of its files is damaged.
+        """
+        try:
+            super().load_checkpoint(checkpoint)
+        except Exception as error:  # what a damaged file raises depends on who reads it
+            raise _damaged(checkpoint.path, error) from error
+
+    def _show(self, saved: Checkpoint) -> Checkpoint:
         for path in [*saved.path.iterdir(), saved.path]:
             _reach_disk(path)
         final = self._free_name(saved.path.name)
         saved.path.rename(final)
-        _reach_disk(visible)
+        _reach_disk(self.checkpoints_dir)
         return Checkpoint(final, saved.meta, {name: final / path.name for name, path in saved.paramfiles.items()})
 
     def _list_checkpoint_dirs(self) -> list[Path]:
@@ -71,8 +99,46 @@ class AtomicCheckpointer(Checkpointer):
 
 def _is_whole(path: Path) -> bool:
     """Whether every file the index names is there."""
-    [checkpoint] = Checkpointer._construct_checkpoint_objects([path])
-    return all((path / name).exists() for name in checkpoint.meta.get("files", [])) and (path / METAFNAME).exists()
+    try:
+        [checkpoint] = Checkpointer._construct_checkpoint_objects([path])
+        return all((path / name).exists() for name in checkpoint.meta["files"])
+    except (YAMLError, UnicodeDecodeError, TypeError, KeyError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())[:200].rstrip(".")
+    return DataError(
+        f"{path} is damaged or of another model ({type(error).__name__}: {reason}). Delete that folder; "
+        "the same command then goes on from the checkpoint before it, or from the start."
+    )
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the block ends: PyTorch's writer, interrupted, aborts the whole process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _written_in_full(folder: Path) -> Iterator[None]:
+    """PyTorch's writer keeps to itself what the system said: a file it could not write is a full disk."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "inline_container" not in str(error) and "PytorchStreamWriter" not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
 
 
 def _reach_disk(path: Path) -> None:

@@ -1,7 +1,6 @@
 """One fold from training to results.json, and all folds pooled."""
 
 import hashlib
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import speechbrain as sb
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from speechbrain.core import DEFAULT_LOG_CONFIG
 from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.utils.distributed import if_main_process
@@ -25,11 +24,12 @@ from emorec_lobes.brains.base import EmotionBrain
 from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.corpora.protocol import Fold
 from emorec_lobes.dataio.sampler import DrawSampler
-from emorec_lobes.errors import ConfigError, UnavailableError
+from emorec_lobes.errors import DataError, UnavailableError
 from emorec_lobes.evaluation.figures import confusion_figure, training_curves
 from emorec_lobes.evaluation.predictions import Predictions, read_predictions, write_predictions
 from emorec_lobes.evaluation.report import corpus_title, markdown_table, results_record
 from emorec_lobes.experiments.checkpoints import AtomicCheckpointer
+from emorec_lobes.experiments.fingerprint import FINGERPRINT, check_fingerprint, fold_fingerprint, num_processes
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.files import read_json, write_atomically, write_json
 
@@ -67,19 +67,13 @@ def run_fold(
 ) -> dict[str, Any]:
     """Trains and evaluates one fold, or returns its record if that is already there."""
     folder = Path(settings["output_folder"]) / f"fold_{fold.name}"
-    fingerprint = {
-        "config": settings.fingerprint(),
-        "data": data_fingerprint(fold, utterances, task.audio_hashes),
-        "precision": str(run_opts["precision"]),
-    }
+    fingerprint = fold_fingerprint(settings, task, run_opts, fold, utterances)
+    check_fingerprint(folder, fingerprint)
     if (folder / "results.json").exists():
-        record = dict(read_json(folder / "results.json", "the recipe"))
-        if record["fingerprint"] != fingerprint:
-            raise ConfigError(
-                f"{folder} holds results of other data or precision. Choose another --output_folder, or delete it."
-            )
-        return record
+        return read_record(folder)
     if if_main_process():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / FINGERPRINT, fingerprint)
         counts = ", ".join(f"{split} {len(getattr(fold, split))}" for split in ("train", "valid", "test"))
         print(f"fold {fold.name} ({counts} utterances): {folder}", file=sys.stderr)
     selected = train(brain_class, task, settings, run_opts, fold, folder)
@@ -104,18 +98,16 @@ def train(
     run_opts: Any,
     fold: Fold,
     folder: Path,
-    number_of_updates: int | None = None,
+    stop_after: int | None = None,
 ) -> Trained:
-    """Trains on one fold in `folder`, going on from the last checkpoint there."""
-    updates = number_of_updates or settings["number_of_updates"]
-    per_validation = min(settings["updates_per_validation"], updates)
-    overrides = {
-        "fold": fold.name,
-        "fold_folder": str(folder),
-        "number_of_updates": updates,
-        "updates_per_validation": per_validation,
-    }
+    """Trains on one fold in `folder`, going on from the last checkpoint there.
+
+    `stop_after` ends it at that update; the learning rate goes as in the whole training.
+    """
+    per_validation = min(settings["updates_per_validation"], settings["number_of_updates"])
+    overrides = {"fold": fold.name, "fold_folder": str(folder), "updates_per_validation": per_validation}
     hparams = settings.build(**overrides)
+    updates = hparams["number_of_updates"] = stop_after or settings["number_of_updates"]
     if if_main_process():
         start_folder(folder, settings.resolved(**overrides))
     sb.utils.distributed.ddp_barrier()
@@ -155,7 +147,7 @@ def training_loader(
         number_of_updates=updates,
         seed=hparams["seed"],
         rank=getattr(brain, "rank", 0),
-        world_size=torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1,
+        world_size=num_processes(),
     )
     brain.train_sampler = sampler
     return make_dataloader(
@@ -185,7 +177,7 @@ def predict(trained: Trained, split: str, fold: Fold, utterances: Mapping[str, U
     brain, labels = trained.brain, tuple(trained.hparams["labels"])
     loader = evaluation_loader(getattr(trained.data, split), trained.hparams)
     brain.evaluate(loader, max_key="uar" if brain.has_valid else None)
-    ids = [item for item in getattr(fold, split) if item in brain.predictions]
+    ids = list(getattr(fold, split))
     return Predictions(
         ids=ids,
         folds=[fold.name] * len(ids),
@@ -212,7 +204,7 @@ def save_fold(
         for name, module in trained.hparams["modules"].items()
         for key, value in module.state_dict().items()
     }
-    save_file(weights, folder / "model.safetensors")
+    write_atomically(folder / "model.safetensors", save(weights))
     write_predictions(folder / "predictions.csv", predictions)
     write_json(folder / "history.json", {"rows": history, "chosen_update": trained.chosen_update})
     title = f"fold {predictions.folds[0]} of the {corpus_title(record)}"
@@ -231,8 +223,8 @@ def write_results(folder: Path, record: dict[str, Any]) -> None:
 
 def pool(folder: Path, stamp: Mapping[str, Any], fold_folders: Sequence[Path]) -> dict[str, Any]:
     """One predictions.csv and one record above the folds; nothing is trained."""
-    tables = [read_predictions(path / "predictions.csv") for path in fold_folders]
-    records = [read_json(path / "results.json", "the recipe") for path in fold_folders]
+    tables = [fold_predictions(path) for path in fold_folders]
+    records = [read_record(path) for path in fold_folders]
     predictions = Predictions.concatenate(tables)
     data = "".join(record["fingerprint"]["data"] for record in records)
     fingerprint = {
@@ -247,14 +239,17 @@ def pool(folder: Path, stamp: Mapping[str, Any], fold_folders: Sequence[Path]) -
     return record
 
 
-def data_fingerprint(fold: Fold, utterances: Mapping[str, Utterance], audio_hashes: Mapping[str, str]) -> str:
-    """12 hex digits of who is where in the fold, with label and audio."""
-    content = [
-        [split, item, utterances[item].emotion, audio_hashes[item]]
-        for split in ("train", "valid", "test")
-        for item in getattr(fold, split)
-    ]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+def read_record(folder: Path) -> dict[str, Any]:
+    """The results record of a finished fold."""
+    return dict(read_json(folder / "results.json", "the recipe", needed=("fingerprint", "stamp")))
+
+
+def fold_predictions(folder: Path) -> Predictions:
+    """The predictions of a finished fold."""
+    try:
+        return read_predictions(folder / "predictions.csv")
+    except DataError as error:
+        raise DataError(f"{error} Before that, delete {folder / 'results.json'}.") from None
 
 
 def tensorboard_logger(folder: Path) -> Any:

@@ -1,8 +1,10 @@
 """Every recipe's main: a command line -> corpus -> features -> folds -> results."""
 
+import io
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,14 +18,34 @@ from emorec_lobes.errors import ConfigError, exit_code_of, not_one_of
 from emorec_lobes.evaluation.report import terminal_table
 from emorec_lobes.experiments.folds import FoldData, pool, run_fold
 from emorec_lobes.experiments.settings import Settings, read_settings
+from emorec_lobes.features.speech import check_device
 from emorec_lobes.files import locked, read_json, write_json
 from emorec_lobes.labels import ordered
+
+CLAIM = "config.json"
+
+# Debug modes, old names of --precision, and checkpoints in the middle of an epoch, from which
+# our sampler could not go on exactly.
+REFUSED_OPTIONS = (
+    "debug",
+    "debug_batches",
+    "debug_epochs",
+    "debug_persistently",
+    "test_only",
+    "optimizer_step_limit",
+    "ckpt_interval_steps",
+    "ckpt_interval_minutes",
+    "data_parallel_backend",
+    "auto_mix_prec",
+    "bfloat16_mix_prec",
+)
 
 
 class Task(Protocol):
     """What differs between recipes: the features they need and the datasets they train on."""
 
     audio_hashes: Mapping[str, str]
+    features: Mapping[str, str]  # name -> fingerprint of what made them
 
     def __init__(self, settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any) -> None:
         """Computes or opens the features of all utterances."""
@@ -58,7 +80,8 @@ def main(brain_class: type, task_class: type[Task], argv: Sequence[str] | None =
 def _main(brain_class: type, task_class: type[Task], argv: Sequence[str] | None) -> int:
     # When it is imported, this module warns of figures that nobody asks it for.
     logging.getLogger("speechbrain.utils.train_logger").disabled = True
-    hparams_file, run_opts, overrides = sb.parse_arguments(list(sys.argv[1:] if argv is None else argv))
+    hparams_file, run_opts, overrides = parse_arguments(list(sys.argv[1:] if argv is None else argv))
+    overrides += check_run_options(run_opts)
     sb.utils.distributed.ddp_init_group(run_opts)
     record = run(brain_class, task_class, read_settings(Path(hparams_file), overrides), run_opts)
     if if_main_process():
@@ -74,22 +97,26 @@ def run(brain_class: type, task_class: type[Task], settings: Settings, run_opts:
     dict
         The results record: pooled over all folds, or of the one fold asked for.
     """
+    check_device(run_opts["device"] or "cpu")
+    settings.build()  # What cannot be built is told now, not after hours of extraction.
     folder = Path(settings["output_folder"])
-    if if_main_process():
-        claim(folder, settings)
-    utterances, info = load_corpus(settings, folder)
-    folds = make_folds(
-        utterances,
-        scheme=settings["scheme"],
-        protocol=settings["protocol"],
-        num_groups=settings["num_groups"],
-        speaker_groups=settings["speaker_groups"],
-    )
-    chosen = choose_folds(folds, settings["fold"])
-    with locked(folder, "run"):
+    with locked(folder, "run") if if_main_process() else nullcontext():
+        check_claim(folder, settings)
+        utterances, info = load_corpus(settings, folder)
+        folds = make_folds(
+            utterances,
+            scheme=settings["scheme"],
+            protocol=settings["protocol"],
+            num_groups=settings["num_groups"],
+            speaker_groups=settings["speaker_groups"],
+        )
+        chosen = choose_folds(folds, settings["fold"])
         task = task_class(settings, utterances, run_opts)
         for fold in folds:
             check_leakage(fold, utterances, task.audio_hashes)
+        # Only now: settings that are refused must not keep the folder from the next, mended ones.
+        if if_main_process():
+            write_json(folder / CLAIM, {"fingerprint": settings.fingerprint(), "settings": settings.identity()})
         stamped = {**run_stamp(settings, info, folds, utterances), **task.stamp(settings)}
         records = [run_fold(brain_class, task, settings, run_opts, fold, utterances, stamped) for fold in chosen]
         if len(chosen) < len(folds):
@@ -147,26 +174,54 @@ def run_stamp(
     }
 
 
-def claim(folder: Path, settings: Settings) -> None:
-    """Ties a folder to one set of hyperparameters, so that two never mix in it.
+def check_claim(folder: Path, settings: Settings) -> None:
+    """Refuses a folder that holds a run with other hyperparameters, so that two never mix in it.
 
     Raises
     ------
     ConfigError
-        If the folder holds a run with other ones; the message names the first that differ.
+        Names the first key that differs.
     """
-    path = folder / "config.json"
-    identity = settings.identity()
-    if path.exists():
-        held = read_json(path, "the recipe")["settings"]
-        differing = [key for key in sorted({*held, *identity}) if held.get(key) != identity.get(key)]
-        if differing:
-            key = differing[0]
-            more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
-            raise ConfigError(
-                f"{folder} holds a run with other settings ({key} was {held.get(key)}, is {identity.get(key)}{more}). "
-                "Choose another --output_folder, or delete that one."
-            )
+    path = folder / CLAIM
+    if not path.exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"fingerprint": settings.fingerprint(), "settings": identity})
+    identity = settings.identity()
+    held = read_json(path, "the recipe", needed=["settings"])["settings"]
+    differing = [key for key in sorted({*held, *identity}) if held.get(key) != identity.get(key)]
+    if differing:
+        key = differing[0]
+        more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
+        raise ConfigError(
+            f"{folder} holds a run with other settings ({key} was {held.get(key)}, is {identity.get(key)}{more}). "
+            "Choose another --output_folder, or delete that one."
+        )
+
+
+def parse_arguments(words: list[str]) -> tuple[str, Any, str]:
+    """SpeechBrain's `parse_arguments`, whose complaint is a page of usage, made one line."""
+    usage = io.StringIO()
+    try:
+        with redirect_stderr(usage):
+            return sb.parse_arguments(words)
+    except SystemExit as stop:
+        if not stop.code:  # --help
+            raise
+        reason = usage.getvalue().strip().rpartition("error: ")[2].replace("param_file", "HPARAMS.yaml")
+        raise ConfigError(f"{reason}. Use HPARAMS.yaml [--key value ...]; --help lists the options.") from None
+
+
+def check_run_options(run_opts: Any) -> str:
+    """Refuses SpeechBrain's options under which a run would not be what its record says.
+
+    Returns
+    -------
+    str
+        YAML text of what is a hyperparameter here, though SpeechBrain takes it for an option.
+    """
+    for name in REFUSED_OPTIONS:
+        if name in run_opts.overridden_args:
+            raise ConfigError(f"`--{name}` would train something else than the record says. Leave it out.")
+    if "max_grad_norm" not in run_opts.overridden_args:
+        return ""
+    run_opts.overridden_args.remove("max_grad_norm")
+    return f"\nmax_grad_norm: {run_opts['max_grad_norm']}"

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from emorec_lobes.errors import ConfigError
+from emorec_lobes.experiments.values import check_values
 
 # Where things lie and how fast they run: none of these changes what is trained, so a run may
 # go on under other values.
@@ -26,12 +27,17 @@ RUNTIME_KEYS = frozenset(
         "manifest",
         "fold",
         "num_workers",
+        "eval_batch_size",
+        "allow_incomplete",
         "extract_workers",
         "segments_per_forward",
         "loss_read_interval",
         "tensorboard",
     }
 )
+
+# Names, whatever YAML takes them for: a folder may be called 2026.
+TEXT_KEYS = frozenset({"data_folder", "output_folder", "feature_folder", "manifest", "fold"})
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,20 @@ class Settings:
         return resolve_references(io.StringIO(self.source), {**self.overrides, **overrides}).getvalue()
 
     def build(self, **overrides: Any) -> dict[str, Any]:
-        """Builds the objects of the file, under further overrides."""
-        return load_hyperpyyaml(self.resolved(**overrides))
+        """Builds the objects of the file, under further overrides.
+
+        Raises
+        ------
+        ConfigError
+            If a tag names nothing that there is, or arguments that it does not take.
+        """
+        try:
+            return load_hyperpyyaml(self.resolved(**overrides))
+        except (ImportError, TypeError) as error:
+            reason = ": ".join(str(part) for part in error.args)
+            if not reason.startswith(("There is no such", "Invalid argument to")):
+                raise
+            raise ConfigError(f"{self.path} cannot be built: {reason}. Correct the tag or its arguments.") from error
 
 
 def read_settings(path: Path, overrides: Mapping[str, Any] | str | None = None) -> Settings:
@@ -85,7 +103,7 @@ def read_settings(path: Path, overrides: Mapping[str, Any] | str | None = None) 
     ------
     ConfigError
         If the file is missing or is not YAML, an override names no key of it, or a key that
-        has no value was not given one.
+        has no value was not given one, or a value is not of the kind its key has.
     """
     path = Path(path)
     try:
@@ -96,6 +114,8 @@ def read_settings(path: Path, overrides: Mapping[str, Any] | str | None = None) 
         raise ConfigError(f"{path} does not exist. Hyperparameter files here: {available or 'none'}.") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{path} must hold keys and values. Name a hyperparameter file, e.g. hparams/ser_small.yaml.")
     given = _parse(overrides)
     for key in given:
         if key not in tree:
@@ -109,8 +129,13 @@ def read_settings(path: Path, overrides: Mapping[str, Any] | str | None = None) 
             raise ConfigError(
                 f"`{key}` must be given: add --{key} FOLDER. Without a corpus, `make demo` runs on one it makes itself."
             )
+    given = {key: str(value) if key in TEXT_KEYS and value is not None else value for key, value in given.items()}
+    check_values(tree, given)
     recursive_update(tree, given)
-    text = resolve_references(io.StringIO(source), given).getvalue()
+    try:
+        text = resolve_references(io.StringIO(source), given).getvalue()
+    except ValueError as error:
+        raise ConfigError(f"{path} cannot be read: {error}. Correct its !ref.") from None
     return Settings(path, source, given, tree, YAML().load(text))
 
 

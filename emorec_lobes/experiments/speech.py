@@ -10,14 +10,17 @@ from torch import Tensor
 from emorec_lobes.brains.base import EmotionBrain
 from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.corpora.protocol import Fold
-from emorec_lobes.dataio.enrolment import Enrolment, enrol
+from emorec_lobes.dataio.enrolment import MODES, Enrolment, enrol
 from emorec_lobes.dataio.normalise import Normaliser
 from emorec_lobes.dataio.speech import SpeechData
-from emorec_lobes.errors import ConfigError
+from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.evaluation.figures import layer_weights_figure, mel_figure
 from emorec_lobes.experiments.folds import FoldData
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.features.extract import extract
+from emorec_lobes.features.mel import NUM_MELS
+from emorec_lobes.features.phone_table import NUM_PHONES
+from emorec_lobes.features.speaker import DIM
 from emorec_lobes.features.spec import ExtractionSpec
 from emorec_lobes.files import write_json
 
@@ -46,6 +49,7 @@ class SpeechTask:
                 f"`num_classes` must be {len(settings['labels'])}, the number of `labels`, "
                 f"but is {settings['num_classes']} instead. Set both."
             )
+        _check_sizes(settings)
         self.utterances = utterances
         spec = ExtractionSpec(
             encoder=settings["encoder"],
@@ -63,12 +67,18 @@ class SpeechTask:
         )
         self.stores = spec.open(root)
         self.audio_hashes = self.stores["layers"].audio_hashes
+        self.features = {name: store.folder.name for name, store in self.stores.items()}
         self.normaliser = Normaliser(self.stores["layers"], utterances, settings["normalise"])
 
     def stamp(self, settings: Settings) -> dict[str, Any]:
         """What the model was given of each utterance and speaker."""
-        keys = ("encoder", "normalise", "enrolment", "aligner", "authors")
-        return {key: settings[key] for key in keys}
+        switches = settings["authors_switches"]
+        by_speaker = "speaker" in (settings["normalise"], settings["enrolment"])
+        return {
+            **{key: settings[key] for key in ("encoder", "normalise", "enrolment", "aligner")},
+            "unlabelled_audio_of_the_test_speaker": "used" if by_speaker else "not used",
+            "as_the_authors": [key for key in switches if settings[key] == switches[key]],
+        }
 
     def data(self, hparams: Mapping[str, Any], fold: Fold) -> FoldData:
         """Crops to train on, and whole utterances to evaluate."""
@@ -102,7 +112,11 @@ class SpeechTask:
 
     def _enrol(self, hparams: Mapping[str, Any], fold: Fold, splits: Mapping[str, tuple[str, ...]]) -> Enrolment:
         """One draw over everything, or, as the authors, another one in each fold and split."""
-        options = {"mode": hparams["enrolment"], "max_utterances": hparams["enrolment_utterances"]}
+        options = {
+            "mode": hparams["enrolment"],
+            "max_utterances": hparams["enrolment_utterances"],
+            **hparams["enrolment_options"],
+        }
         if not hparams["enrolment_per_split"]:
             return enrol(self.stores["speaker"], self.utterances, seed=[hparams["seed"]], **options)
         vectors: dict[str, Tensor] = {}
@@ -113,6 +127,20 @@ class SpeechTask:
             vectors |= drawn.vectors
             enrolled |= {f"{split} {speaker}": chosen for speaker, chosen in drawn.enrolled.items()}
         return Enrolment(vectors, enrolled)
+
+
+def _check_sizes(settings: Settings) -> None:
+    """Refuses sizes that the features or one another do not allow, before anything is extracted."""
+    for key, size in {"num_mels": NUM_MELS, "num_phones": NUM_PHONES, "speaker_dim": DIM}.items():
+        if settings[key] != size:
+            raise ConfigError(f"`{key}` must be {size}, as in the features, but is {settings[key]} instead. Drop it.")
+    if settings["crop_frames"] % settings["frames_per_code"]:
+        raise ConfigError(
+            f"`crop_frames` must be a multiple of `frames_per_code` ({settings['frames_per_code']}), "
+            f"but is {settings['crop_frames']} instead. Change one of them."
+        )
+    if settings["enrolment"] not in MODES:
+        raise ConfigError(not_one_of("enrolment", settings["enrolment"], MODES))
 
 
 def draw_model_figures(brain: EmotionBrain, crop: dict[str, Any], figures: Path, title: str) -> None:

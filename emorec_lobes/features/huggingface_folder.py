@@ -105,7 +105,7 @@ def content_identity(folder: Path) -> str:
 def read_options(folder: Path, name: str) -> dict[str, Any]:
     """A model's JSON file; empty if it has none."""
     path = folder / name
-    return dict(read_json(path, "hf download")) if path.is_file() else {}
+    return dict(read_json(path, "`hf download`")) if path.is_file() else {}
 
 
 def normalises_input(folder: Path) -> bool:
@@ -114,7 +114,7 @@ def normalises_input(folder: Path) -> bool:
 
 
 def _parts(index: Path) -> list[Path]:
-    names = set(read_json(index, "hf download").get("weight_map", {}).values())
+    names = set(read_json(index, "`hf download`").get("weight_map", {}).values())
     return [index.with_name(name) for name in sorted(names)]
 
 

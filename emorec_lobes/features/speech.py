@@ -92,7 +92,7 @@ def load_encoder(
     torch.Size([26, 3, 256])
     """
     _check(encoder, num_layers, encoder_dim, padding)
-    _check_device(device)
+    check_device(device)
     if encoder == "resemblyzer":
         return ResemblyzerEncoder(device)
     if encoder == "mel":
@@ -132,7 +132,8 @@ def _check(encoder: str, num_layers: int, encoder_dim: int, padding: str) -> Non
         check_sizes(encoder, BUILT_IN[encoder], (num_layers, encoder_dim))
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Refuses a device that PyTorch does not know, or that this machine does not have."""
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -276,10 +276,11 @@ def read_header(folder: Path) -> StoreHeader:
     """
     path = Path(folder) / HEADER
     try:
-        content = dict(read_json(path, "emorec extract"))
+        content = dict(read_json(path, "`emorec extract`"))
         return StoreHeader(**{**content, "shape": tuple(content["shape"])})
     except (DataError, TypeError, KeyError) as error:
-        reason = str(error) if isinstance(error, DataError) else "its fields are not those of a store"
+        other = f"{path} has other fields. Delete it and run `emorec extract` again."
+        reason = str(error) if isinstance(error, DataError) else other
         raise StoreError(f"{folder} is not a feature store: {reason}") from None
 
 

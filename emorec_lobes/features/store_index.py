@@ -51,6 +51,8 @@ def read_index(folder: Path) -> dict[str, Entry]:
             values = json.loads(line)
             utterance_id, source = values.pop("id"), tuple(values.pop("source"))
             entry = Entry(**values, source=source)
+            if not isinstance(entry.num_frames, int):
+                raise TypeError
         except (ValueError, TypeError, KeyError, AttributeError):
             continue  # torn: its utterance is extracted again
         if entry.file in there:

@@ -62,7 +62,7 @@ def load_checked(path: Path, keys: Iterable[str]) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if root is None or root.id != "mapping":
         raise ConfigError(f"{path} must hold keys and values. Name the folder of a finished fold.")
-    nodes = {key.value: value for key, value in root.value}
+    nodes = {key.value: value for key, value in root.value if key.id == "scalar"}
     missing = [key for key in keys if key not in nodes]
     if missing:
         raise ConfigError(f"{path} has no key `{missing[0]}`. Name the folder of a finished fold.")
@@ -71,7 +71,11 @@ def load_checked(path: Path, keys: Iterable[str]) -> dict[str, Any]:
     tree = YAML().load(text)
     stream = io.StringIO()
     YAML().dump({key: tree[key] for key in keys}, stream)
-    return load_hyperpyyaml(stream.getvalue())
+    try:
+        return load_hyperpyyaml(stream.getvalue())
+    except (TypeError, ValueError) as error:
+        reason = ": ".join(str(part) for part in error.args)
+        raise ConfigError(f"{path} cannot be built: {reason}. Restore it, or train the fold again.") from error
 
 
 def _check(path: Path, key: str, node: Node) -> None:

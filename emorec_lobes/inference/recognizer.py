@@ -10,10 +10,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from emorec_lobes.dataio.crops import pad_frames, segment_bounds
+from emorec_lobes.dataio.normalise import whiten
 from emorec_lobes.errors import ConfigError, DataError
 from emorec_lobes.features.audio import load_audio
 from emorec_lobes.features.speaker import SpeakerEmbedding
-from emorec_lobes.features.speech import load_encoder
+from emorec_lobes.features.speech import check_device, load_encoder
 from emorec_lobes.inference.check import load_checked
 
 _KEYS = (
@@ -27,8 +28,10 @@ _KEYS = (
     "enrolment",
     "crop_frames",
     "keep_single_frame_tail",
-    "masked",
 )
+
+# Segments that go through the model together: a long file must not fill the memory.
+_SEGMENTS = 64
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class EmotionRecognizer:
     """
 
     def __init__(self, fold_folder: Path, device: str = "cpu") -> None:
+        check_device(device)
         folder = Path(fold_folder)
         self.hparams = load_checked(folder / "hyperparams.yaml", _KEYS)
         if self.hparams["normalise"] == "speaker":
@@ -82,7 +86,7 @@ class EmotionRecognizer:
         wave = load_audio(Path(path))
         layers = self._encoder.layers(wave).half().float()  # as the store keeps them in training
         if self.hparams["normalise"] == "utterance":
-            layers = (layers - layers.mean(dim=0)) / layers.std(dim=0, correction=0).clamp_min(1e-3)
+            layers = whiten(layers, layers.mean(dim=0), layers.std(dim=0, correction=0))
         speaker = self._speaker(wave)
         if self.hparams["enrolment"] == "none":
             speaker = torch.zeros_like(speaker)
@@ -97,12 +101,11 @@ class EmotionRecognizer:
         bounds = segment_bounds(len(layers), size, self.hparams["keep_single_frame_tail"])
         segments = torch.stack([pad_frames(layers[start:stop], size) for start, stop in bounds])
         counts = torch.tensor([stop - start for start, stop in bounds], device=self.device)
-        output = self.model(
-            segments.to(self.device),
-            speaker.to(self.device).expand(len(segments), -1),
-            num_valid=counts if self.hparams["masked"] else None,
-        )
-        return output.logits.float().softmax(dim=-1).mean(dim=0).cpu()
+        logits = [
+            self.model(part.to(self.device), speaker.to(self.device).expand(len(part), -1), num_valid=valid).logits
+            for part, valid in zip(segments.split(_SEGMENTS), counts.split(_SEGMENTS), strict=True)
+        ]
+        return torch.cat(logits).float().softmax(dim=-1).mean(dim=0).cpu()
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

@@ -70,16 +70,23 @@ def features(tmp_path_factory):
 
 
 def arguments(hparams, data_folder, features, output, **overrides):
-    """A recipe's command line."""
+    """A recipe's command line. A data folder with a `labels.csv` is that table's."""
+    table = Path(data_folder) / "labels.csv"
     options = {
         **TINY,
-        "data_folder": Path(data_folder) / "labels.csv",
+        "data_folder": table if table.exists() else data_folder,
         "feature_folder": features,
         "output_folder": output,
         **overrides,
     }
-    words = [f"--{key}={value}" for key, value in options.items()]
+    words = [f"--{key}" if value is None else f"--{key}={value}" for key, value in options.items()]
     return [str(ROOT / "hparams" / hparams), *words, "--device=cpu", "--noprogressbar"]
+
+
+@pytest.fixture(scope="session")
+def command_line():
+    """The function that makes a recipe's command line."""
+    return arguments
 
 
 @pytest.fixture()

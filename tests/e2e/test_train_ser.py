@@ -37,14 +37,25 @@ def test_a_paper_run_has_no_validation_and_uses_the_last_update(train, tmp_path)
     assert not (tmp_path / "run/fold_1").exists()
 
 
-@pytest.mark.parametrize("dies_at", [3, 10, 27])
-def test_a_run_that_is_killed_and_started_again_ends_as_if_nothing_had_happened(train, tmp_path, dies_at):
-    options = {"protocol": "strict", "fold": 1}
+@pytest.mark.parametrize(
+    ("dies_at", "changes"),
+    [
+        (3, {}),
+        (10, {"hparams": "ser_resemblyzer.yaml"}),  # the one whose learning rate decays
+        (27, {"num_workers": 1}),
+        (45, {"refit": True}),
+        (13, {"patience": 2, "layer_mix_mode": "softmax", "hparams": "ser_small.yaml"}),
+    ],
+)
+def test_a_run_that_is_killed_and_started_again_ends_as_if_nothing_had_happened(train, tmp_path, dies_at, changes):
+    options = {"protocol": "strict", "fold": 1, **changes}
     assert train(tmp_path / "whole", **options)[0] == 0
+    updates = []
 
     class Mortal(SERBrain):
         def on_fit_batch_end(self, batch, outputs, loss, should_step):
-            if self.optimizer_step == dies_at:
+            updates.append(self.optimizer_step)
+            if len(updates) == dies_at:
                 raise Killed
 
     with pytest.raises(Killed):
@@ -54,6 +65,71 @@ def test_a_run_that_is_killed_and_started_again_ends_as_if_nothing_had_happened(
     for name in ("predictions.csv", "history.json"):
         whole, resumed = ((tmp_path / run / "fold_1" / name).read_bytes() for run in ("whole", "killed"))
         assert whole == resumed
+
+
+def test_a_run_killed_while_it_writes_its_results_writes_them_the_next_time(train, tmp_path, monkeypatch):
+    from emorec_lobes.experiments import folds
+
+    assert train(tmp_path / "whole", fold=1)[0] == 0
+
+    def die(*args):
+        raise Killed
+
+    monkeypatch.setattr(folds, "write_results", die)
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", fold=1)
+    monkeypatch.undo()
+    monkeypatch.setattr("sys.argv", ["train_ser.py"])
+    assert train(tmp_path / "killed", fold=1)[0] == 0
+    results = [(tmp_path / run / "fold_1/predictions.csv").read_bytes() for run in ("whole", "killed")]
+    assert results[0] == results[1]
+
+
+def test_a_fold_begun_on_one_corpus_does_not_go_on_with_another(train, tmp_path):
+    """Else utterances seen in training before the change could be tested after it."""
+
+    class Mortal(SERBrain):
+        def on_fit_batch_end(self, batch, outputs, loss, should_step):
+            if self.optimizer_step == 27:
+                raise Killed
+
+    with pytest.raises(Killed):
+        train(tmp_path / "run", brain=Mortal, fold=1)
+    manifest = json.loads((tmp_path / "run/manifest.json").read_text())
+    names = sorted({entry["speaker"] for entry in manifest.values()})
+    moved = dict(zip(names, names[2:] + names[:2], strict=True))
+    for entry in manifest.values():
+        entry["speaker"] = moved[entry["speaker"]]
+    (tmp_path / "other.json").write_text(json.dumps(manifest))
+    (tmp_path / "other.info.json").write_text((tmp_path / "run/manifest.info.json").read_text())
+    code, _, err = train(tmp_path / "run", fold=1, manifest=tmp_path / "other.json")
+    assert code == 2 and "was begun with other values of" in err and "data" in err
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_before_it_is_saved(train, tmp_path):
+    import torch
+
+    class Exploding(SERBrain):
+        def on_fit_batch_end(self, batch, outputs, loss, should_step):
+            if self.optimizer_step == 17:
+                with torch.no_grad():
+                    next(self.hparams.model.encoder.parameters()).fill_(float("nan"))
+
+    code, _, err = train(tmp_path / "run", brain=Exploding, fold=1)
+    assert code == 2 and "no longer a number" in err and "--lr" in err
+    assert train(tmp_path / "run", fold=1)[0] == 0
+
+
+def test_half_precision_trains_too(train, tmp_path):
+    options = {"fold": 1, "precision": "bf16", "eval_precision": "bf16", "hparams": "ser_small.yaml"}
+    assert train(tmp_path / "run", **options, number_of_updates=4, updates_per_validation=2)[0] == 0
+
+
+@pytest.mark.parametrize("option", ["debug", "test_only", "ckpt_interval_steps=3", "optimizer_step_limit=3"])
+def test_options_under_which_a_record_would_not_be_true_are_refused(train, tmp_path, option):
+    name, _, value = option.partition("=")
+    code, _, err = train(tmp_path / "run", **{name: value or None})
+    assert code == 2 and f"`--{name}`" in err and not (tmp_path / "run").exists()
 
 
 def test_finished_folds_are_not_trained_again_and_one_fold_can_come_first(train, tmp_path):
@@ -78,7 +154,19 @@ def test_a_run_without_improvement_stops_early_and_says_where(train, tmp_path):
 
 
 def test_refitting_trains_on_the_validation_speakers_too_for_the_chosen_number_of_updates(train, tmp_path):
-    assert train(tmp_path / "run", protocol="strict", fold=1, refit=True)[0] == 0
+    seen = []
+
+    class Watched(SERBrain):
+        def fit_batch(self, batch):
+            seen.append((self.has_valid, frozenset(batch.id)))
+            return super().fit_batch(batch)
+
+    assert train(tmp_path / "run", brain=Watched, protocol="strict", fold=1, refit=True, seed=4)[0] == 0
+    predictions = read_predictions(tmp_path / "run/fold_1/predictions.csv")
+    everything = set(json.loads((tmp_path / "run/manifest.json").read_text()))
+    tested, validated = (set(predictions.only(split).ids) for split in ("test", "valid"))
+    assert frozenset().union(*(ids for has_valid, ids in seen if has_valid)) == everything - tested - validated
+    assert frozenset().union(*(ids for has_valid, ids in seen if not has_valid)) == everything - tested
     record = json.loads((tmp_path / "run/fold_1/results.json").read_text())
     assert record["stamp"]["refit_on_train_and_valid"] is True
     refit = (tmp_path / "run/fold_1/refit/train_log.txt").read_text().splitlines()
@@ -109,6 +197,8 @@ def test_bad_input_is_one_line_and_exit_code_2(train, tmp_path, changes, parts):
     for part in parts:
         assert part in err
     assert not list(tmp_path.rglob("results.json")) and not list(tmp_path.rglob("*.tmp"))
+    mended = {"fold": 1, "number_of_updates": 2, "updates_per_validation": 2}
+    assert train(tmp_path / "run", **mended)[0] == 0, "what was refused must not stand in the way"
 
 
 def test_a_folder_with_another_runs_settings_is_refused(train, tmp_path):

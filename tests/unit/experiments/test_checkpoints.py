@@ -1,5 +1,7 @@
 """A checkpoint is whole or not there, whatever moment the process dies at."""
 
+import signal
+
 import pytest
 import torch
 from speechbrain.utils.checkpoints import Checkpointer
@@ -98,3 +100,19 @@ def test_only_the_best_and_the_latest_are_kept(tmp_path, model):
 def test_checkpoints_saved_within_one_second_do_not_overwrite_each_other(tmp_path, model):
     paths = {fresh(tmp_path, model).save_checkpoint().path for _ in range(5)}
     assert len(paths) == 5 == len(fresh(tmp_path, model).list_checkpoints())
+
+
+def test_ctrl_c_while_saving_waits_until_the_checkpoint_is_whole(tmp_path, model):
+    checkpointer = fresh(tmp_path, model)
+    save = torch.save
+
+    def save_and_interrupt(value, path):
+        signal.raise_signal(signal.SIGINT)
+        save(value.state_dict(), path)
+
+    checkpointer.custom_save_hooks["first"] = save_and_interrupt
+    set_weight(model, 3.0)
+    with pytest.raises(KeyboardInterrupt):
+        checkpointer.save_checkpoint()
+    [written] = tmp_path.rglob("first.ckpt")
+    assert torch.load(written)["weight"].tolist() == [[3.0, 3.0]]

@@ -1,0 +1,64 @@
+"""Whether the values of a hyperparameter file can mean anything, before an hour is spent on them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from emorec_lobes.errors import ConfigError
+
+# Every other whole number of a hyperparameter file counts something that there must be one of.
+_MAY_BE_0 = frozenset({"seed", "num_workers", "extract_workers"})
+
+# What a key holds whose value in the file may be null.
+_OPTIONAL = {"class_weights": list, "num_groups": int, "patience": int, "speaker_groups": list}
+
+_KINDS: dict[type, str] = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "a mapping",
+}
+
+
+def check_values(file: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Checks the kind and range of each value; an override must be of the kind that its file has there.
+
+    Tagged values, and what a null of the file leaves open, are not looked at.
+
+    Arguments
+    ---------
+    file : mapping
+        The hyperparameter file, without overrides.
+    given : mapping
+        The overrides; each a key of `file`.
+
+    Raises
+    ------
+    ConfigError
+        For the first value of another kind, or a number too small.
+
+    Example
+    -------
+    >>> check_values({"batch_size": 2, "lr": 1e-3, "manifest": None}, {"lr": 1, "manifest": "a.json"})
+    >>> check_values({"batch_size": 2}, {"batch_size": 0})
+    Traceback (most recent call last):
+    emorec_lobes.errors.ConfigError: `batch_size` must be a whole number from 1 up, but is 0 instead. Change it.
+    """
+    for key, value in {**file, **given}.items():
+        is_open = value is None and (file[key] is None or key in _OPTIONAL)
+        kind = _OPTIONAL.get(key) or _kind(file[key])
+        if kind is None or is_open:
+            continue
+        least = (0 if kind is float or key in _MAY_BE_0 else 1) if kind in (int, float) else None
+        fits = _kind(value) is kind or (kind is float and _kind(value) is int)
+        if not fits or not (least is None or value >= least):
+            bound = "" if least is None else f" from {least} up"
+            raise ConfigError(f"`{key}` must be {_KINDS[kind]}{bound}, but is {value!r} instead. Change it.")
+
+
+def _kind(value: Any) -> type | None:
+    """Which of `_KINDS` a plain value is; None for null and for a tagged one."""
+    if getattr(getattr(value, "tag", None), "value", None):
+        return None
+    return next((kind for kind in _KINDS if isinstance(value, kind)), None)
