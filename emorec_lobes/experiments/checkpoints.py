@@ -45,6 +45,10 @@ class AtomicCheckpointer(Checkpointer):
 
     def save_checkpoint(self, meta: Mapping[str, Any] | None = None, **kwargs: Any) -> Checkpoint | None:
         """Saves a checkpoint; see `speechbrain.utils.checkpoints.Checkpointer.save_checkpoint`."""
+        with _uninterrupted():
+            return self._save_whole(meta, **kwargs)
+
+    def _save_whole(self, meta: Mapping[str, Any] | None, **kwargs: Any) -> Checkpoint | None:
         visible = self.checkpoints_dir
         self.checkpoints_dir = visible / _UNFINISHED
         if if_main_process():
@@ -52,7 +56,7 @@ class AtomicCheckpointer(Checkpointer):
             self.checkpoints_dir.mkdir(parents=True)
         try:
             files = sorted(f"{name}.ckpt" for name in self.recoverables)
-            with _uninterrupted(), _written_in_full(visible):
+            with _written_in_full(visible):
                 saved = super().save_checkpoint(meta={**(meta or {}), "files": files}, **kwargs)
         except OSError:
             shutil.rmtree(self.checkpoints_dir, ignore_errors=True)

@@ -401,10 +401,10 @@ def test_of_two_runs_at_once_one_is_refused_and_ctrl_c_keeps_what_is_saved(tones
     first = subprocess.Popen(words, **pipes)
     while first.poll() is None and not list(saved.glob("CKPT*")):
         time.sleep(0.1)
-    second = subprocess.run(words, timeout=60, **pipes)
+    second = subprocess.run(words, timeout=120, **pipes)
     assert second.returncode == 2 and second.stderr.count("\n") == 1 and "Another run is using" in second.stderr
     first.send_signal(signal.SIGINT)
-    _, err = first.communicate(timeout=60)
+    _, err = first.communicate(timeout=120)
     assert first.returncode == 130, err
     assert err.splitlines()[1:] == ["train_ser.py: interrupted. Run the same command again to go on."]
     assert list(saved.glob("CKPT*/model.ckpt"))
