@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from speechbrain.utils.checkpoints import Checkpoint, Checkpointer
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 from yaml import YAMLError
@@ -79,6 +80,8 @@ class AtomicCheckpointer(Checkpointer):
         """
         try:
             super().load_checkpoint(checkpoint)
+        except (MemoryError, torch.OutOfMemoryError):
+            raise  # the machine is too small, and the checkpoint is whole: nobody must be told to delete it
         except Exception as error:  # what a damaged file raises depends on who reads it
             raise _damaged(checkpoint.path, error) from error
 

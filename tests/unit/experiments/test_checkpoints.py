@@ -116,3 +116,16 @@ def test_ctrl_c_while_saving_waits_until_the_checkpoint_is_whole(tmp_path, model
         checkpointer.save_checkpoint()
     [written] = tmp_path.rglob("first.ckpt")
     assert torch.load(written)["weight"].tolist() == [[3.0, 3.0]]
+
+
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+def test_running_out_of_memory_while_loading_is_not_called_damage(tmp_path, model, error):
+    fresh(tmp_path, model).save_checkpoint()
+    checkpointer = fresh(tmp_path, model)
+
+    def run_out(*args):
+        raise error
+
+    checkpointer.custom_load_hooks["first"] = run_out
+    with pytest.raises(error):
+        checkpointer.recover_if_possible()
