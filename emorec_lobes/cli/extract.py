@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Fills the stores and prints where they are."""
     from emorec_lobes.corpora.manifest import read_manifest
     from emorec_lobes.features.extract import ExtractionSpec, extract
+    from emorec_lobes.features.phones import unaligned, warn_of_unaligned
 
     spec = ExtractionSpec(
         encoder=args.encoder,
@@ -49,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
         features=tuple(name.strip() for name in args.features.split(",")),
         device=args.device,
     )
-    stores = extract(read_manifest(args.manifest), args.data_folder, args.to, spec, workers=args.workers)
+    utterances = read_manifest(args.manifest)
+    stores = extract(utterances, args.data_folder, args.to, spec, workers=args.workers)
+    if "phones" in stores:
+        warn_of_unaligned(unaligned(stores["phones"], utterances), len(utterances))
     for feature, store in stores.items():
         shape = " x ".join(str(size) for size in ("T", *store.header.shape))
         print(f"{feature:<8}{len(store):>6} utterances  {shape:<14}{store.header.dtype:<9}{store.folder}")

@@ -4,18 +4,22 @@ import importlib
 import importlib.metadata
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from emorec_lobes.errors import UnavailableError
+from emorec_lobes.errors import ConfigError, UnavailableError, not_one_of
 from emorec_lobes.features.alignments import Segment
-from emorec_lobes.features.phone_table import SILENCE, TOKENS, in_word
+from emorec_lobes.features.phone_table import ARPABET, SILENCE, TOKENS, in_word
 from emorec_lobes.features.pronunciation import PRONUNCIATION_VERSION, pronounce
 from emorec_lobes.units import Seconds
 
 _FRAME_S: Seconds = 0.01
+# A frame is heard through a window of 25.625 ms that begins where the frame does, so it stands for the 10 ms around the
+# middle of that window: (25.625 - 10) / 2 ms later than its number says.
+_LAG_S: Seconds = 0.0078125
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _WORD_OR_TOKEN = re.compile(r"\[[^\]]*\]|[a-z]+(?:'[a-z]+)*|\d")
 
@@ -31,8 +35,15 @@ class PocketSphinxAligner:
 
     What it gives for an utterance does not depend on the utterances before.
 
+    Arguments
+    ---------
+    pronunciations : mapping, optional
+        Word, in lower-case letters -> its ARPAbet phones, for words outside the dictionary.
+
     Raises
     ------
+    ConfigError
+        If a pronunciation has a phone that is not ARPAbet's.
     UnavailableError
         If `pocketsphinx` is not installed.
 
@@ -43,8 +54,17 @@ class PocketSphinxAligner:
     True
     """
 
-    def __init__(self) -> None:
-        self.identity = {**pocketsphinx_identity(), "beams": [_DECODER[name] for name in ("beam", "pbeam", "wbeam")]}
+    def __init__(self, pronunciations: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.pronunciations = {word: list(phones) for word, phones in (pronunciations or {}).items()}
+        strange = {phone for phones in self.pronunciations.values() for phone in phones} - {*ARPABET}
+        if strange:
+            raise ConfigError(not_one_of("pronunciations", min(strange), ARPABET))
+        self.identity = {
+            **pocketsphinx_identity(),
+            "beams": [_DECODER[name] for name in ("beam", "pbeam", "wbeam")],
+            "lag_s": _LAG_S,
+            **({"pronunciations": self.pronunciations} if self.pronunciations else {}),
+        }
         self._decoder: Any = None  # takes 60 MB; a store's header needs only the identity
 
     def __call__(self, wave: Tensor, text: str) -> list[Segment] | None:
@@ -81,7 +101,8 @@ class PocketSphinxAligner:
     def _add_missing(self, words: list[str]) -> None:
         for word in words:
             if self._decoder.lookup_word(word) is None:
-                self._decoder.add_word(word, " ".join(pronounce(word)), True)
+                phones = self.pronunciations.get(word) or pronounce(word)
+                self._decoder.add_word(word, " ".join(phones), True)
 
     def _decode(self, samples: bytes) -> None:
         self._decoder.reinit_feat()  # forgets the channel of the utterance before
@@ -138,5 +159,10 @@ def _segments(alignment: Any, tokens: dict[int, str]) -> list[Segment]:
         labels = [tokens.get(num_words, SILENCE)] * len(phones) if is_pause else in_word(phones)
         num_words += not is_pause
         for phone, label in zip(word, labels, strict=True):
-            segments.append(Segment(phone.start * _FRAME_S, (phone.start + phone.duration) * _FRAME_S, label))
+            segments.append(Segment(_boundary_s(phone.start), _boundary_s(phone.start + phone.duration), label))
     return segments
+
+
+def _boundary_s(frame: int) -> Seconds:
+    """Where what a frame stands for begins; for the first one that is where the audio does."""
+    return frame * _FRAME_S + _LAG_S if frame else 0.0

@@ -1,7 +1,8 @@
 """One phone id a 20 ms frame: what the phone encoder reads while training. Inference needs none."""
 
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from emorec_lobes.features.phone_table import (
     UNKNOWN_ID,
     phone_id,
 )
+from emorec_lobes.features.store import FeatureStore
 from emorec_lobes.units import FRAME_SHIFT_S, SAMPLE_RATE_HZ, Seconds, num_frames
 
 ALIGNERS = ("none", "file", "pocketsphinx")
@@ -101,7 +103,6 @@ class PhoneExtractor:
         if aligner not in ALIGNERS:
             raise ConfigError(not_one_of("aligner", aligner, ALIGNERS))
         self.aligner = aligner
-        self.num_unaligned = 0  # utterances so far that had to be unknown throughout
         self._align = PocketSphinxAligner() if aligner == "pocketsphinx" else None
 
     @property
@@ -138,7 +139,6 @@ class PhoneExtractor:
             return _constant(phone_id(token), frames)
         segments = self._segments(wave, utterance, data_folder)
         if not segments:
-            self.num_unaligned += 1
             return _constant(UNKNOWN_ID, frames)
         return torch.from_numpy(frame_ids(segments, frames, len(wave) / SAMPLE_RATE_HZ))
 
@@ -151,6 +151,34 @@ class PhoneExtractor:
         duration_s = offset_s + len(wave) / SAMPLE_RATE_HZ
         segments = read_alignment(locate(utterance.phones, data_folder), duration_s)
         return [Segment(item.start_s - offset_s, item.stop_s - offset_s, item.label) for item in segments]
+
+
+def unaligned(store: FeatureStore, ids: Iterable[str]) -> list[str]:
+    """The utterances without an alignment: those that are unknown throughout.
+
+    Arguments
+    ---------
+    store : FeatureStore
+        Of phones. One that no aligner filled has nothing to miss.
+    ids : iterable of str
+
+    Returns
+    -------
+    list of str
+        In the order of `ids`.
+    """
+    if store.header.identity["aligner"] == "none":
+        return []
+    return [item for item in ids if bool((store.read(item) == UNKNOWN_ID).all())]
+
+
+def warn_of_unaligned(missing: Sequence[str], num_utterances: int) -> None:
+    """Says it in one line on stderr if there are utterances without an alignment."""
+    if missing:
+        counts = f"{len(missing)} of {num_utterances} utterances"
+        print(
+            f"{counts} have no alignment: all their phones are unknown. The first is {missing[0]!r}.", file=sys.stderr
+        )
 
 
 def token_alone(text: str | None) -> str | None:

@@ -8,6 +8,7 @@ import torch
 from torchaudio.functional import resample
 
 from emorec_lobes.corpora import espeak
+from emorec_lobes.errors import ConfigError
 from emorec_lobes.features.aligners import PocketSphinxAligner, words_and_tokens
 from emorec_lobes.features.alignments import Segment
 from emorec_lobes.features.phone_table import SILENCE_ID, UNKNOWN_ID, phone_id
@@ -24,7 +25,7 @@ def aligner():
 
 @pytest.fixture(scope="module")
 def sentences(real_data):
-    """name -> (wave, words, true phone ends in seconds or None)."""
+    """name -> (wave, words)."""
     folder = real_data("align_en") / "speechbrain"
     entries = {}
     for part in ("train", "dev"):
@@ -33,8 +34,7 @@ def sentences(real_data):
     for name, entry in sorted(entries.items()):
         samples, sample_rate_hz = soundfile.read(folder / "ASR" / f"{name}.wav", dtype="float32")
         assert sample_rate_hz == 16_000
-        ends = entry.get("ground_truth_phn_ends", "").split()
-        found[name] = torch.from_numpy(samples), entry["words"], np.array(ends, dtype=float) / 16_000
+        found[name] = torch.from_numpy(samples), entry["words"]
     return found
 
 
@@ -43,7 +43,7 @@ def phones_only(segments):
 
 
 def test_every_real_sentence_is_aligned_in_order_and_within_its_audio(aligner, sentences):
-    for name, (wave, words, _) in sentences.items():
+    for name, (wave, words) in sentences.items():
         segments = aligner(wave, words)
         assert segments, name
         assert all(before.stop_s <= after.start_s + 1e-9 for before, after in pairwise(segments))
@@ -52,26 +52,35 @@ def test_every_real_sentence_is_aligned_in_order_and_within_its_audio(aligner, s
 
 
 def test_word_starts_and_ends_in_the_labels_are_as_many_as_the_words(aligner, sentences):
-    for wave, words, _ in sentences.values():
+    for wave, words in sentences.values():
         positions = [item.label[-1] for item in phones_only(aligner(wave, words))]
         assert positions.count("B") + positions.count("S") == len(words.split())
         assert positions.count("E") + positions.count("S") == len(words.split())
 
 
-def test_boundaries_lie_near_the_true_ones(aligner, sentences):
-    errors_s = [
-        np.abs(ends_s - item.stop_s).min()
-        for wave, words, ends_s in sentences.values()
-        if len(ends_s)
-        for item in phones_only(aligner(wave, words))
-    ]
-    assert len(errors_s) > 100
-    assert np.median(errors_s) < 0.035
+def test_a_boundary_lies_in_the_middle_between_the_windows_of_its_frames(aligner, sentences):
+    """A window has 410 samples and the next begins 160 later, so their middles are 205 and 365: half-way is 285."""
+    segments = aligner(*sentences["spk1_snt1"])
+    assert segments[0].start_s == 0.0
+    steps = {round((item.stop_s - 285 / 16_000) / 0.01, 6) for item in segments}
+    assert all(step == int(step) for step in steps)
+
+
+def test_given_pronunciations_are_used_for_words_outside_the_dictionary(sentences):
+    wave = sentences["spk1_snt1"][0]
+    segments = PocketSphinxAligner({"blickst": ["B", "OY", "K"]})(wave, "blickst almost")
+    assert [item.label for item in phones_only(segments)][:3] == ["B_B", "OY_I", "K_E"]
+
+
+def test_pronunciations_decide_what_is_made_and_must_be_arpabet():
+    assert PocketSphinxAligner({"a": ["AY"]}).identity != PocketSphinxAligner().identity
+    with pytest.raises(ConfigError, match=r"`pronunciations` must be one of AA, .* but is 'Q'"):
+        PocketSphinxAligner({"a": ["Q"]})
 
 
 def test_speech_is_louder_where_there_are_phones(aligner, sentences):
     loud, quiet = [], []
-    for wave, words, _ in sentences.values():
+    for wave, words in sentences.values():
         for item in aligner(wave, words):
             part = wave[int(item.start_s * 16_000) : int(item.stop_s * 16_000)]
             (quiet if phone_id(item.label) == SILENCE_ID else loud).extend((part**2).tolist())
@@ -80,13 +89,13 @@ def test_speech_is_louder_where_there_are_phones(aligner, sentences):
 
 def test_an_alignment_does_not_depend_on_what_was_aligned_before(aligner, sentences):
     names = list(sentences)
-    forwards = {name: aligner(*sentences[name][:2]) for name in names}
-    backwards = {name: aligner(*sentences[name][:2]) for name in reversed(names)}
+    forwards = {name: aligner(*sentences[name]) for name in names}
+    backwards = {name: aligner(*sentences[name]) for name in reversed(names)}
     assert forwards == backwards
 
 
 def test_words_outside_the_dictionary_are_aligned_too(aligner, sentences):
-    wave, words, _ = sentences["spk1_snt1"]
+    wave, words = sentences["spk1_snt1"]
     assert words.startswith("THE CHILD ALMOST")
     segments = aligner(wave, words.replace("CHILD", "chayldd"))
     truth = aligner(wave, words)
@@ -96,7 +105,7 @@ def test_words_outside_the_dictionary_are_aligned_too(aligner, sentences):
 
 
 def test_a_pause_becomes_the_token_that_stands_there(aligner, sentences):
-    first, second = sentences["spk1_snt1"][:2], sentences["spk1_snt3"][:2]
+    first, second = sentences["spk1_snt1"], sentences["spk1_snt3"]
     generator = torch.Generator().manual_seed(0)
     pause = torch.randn(16_000, generator=generator) * 1e-3
     wave = torch.cat([first[0], pause, second[0]])

@@ -9,7 +9,9 @@ from emorec_lobes.errors import ConfigError, DataError, UnavailableError
 from emorec_lobes.features import aligners
 from emorec_lobes.features.alignments import Segment
 from emorec_lobes.features.phone_table import phone_id, phone_name
-from emorec_lobes.features.phones import PhoneExtractor, frame_ids, token_alone
+from emorec_lobes.features.phones import PhoneExtractor, frame_ids, token_alone, unaligned, warn_of_unaligned
+from emorec_lobes.features.spec import ExtractionSpec
+from emorec_lobes.features.store import FeatureStore
 from emorec_lobes.units import num_frames
 
 PHSEG = "SFrm EFrm SegAScr Phone\n0 9 -1 SIL\n10 29 -1 AY SIL SIL s\n Total score: -2\n"
@@ -106,16 +108,47 @@ def test_a_part_of_a_recording_gets_the_phones_of_that_part(tmp_path):
     assert names(PhoneExtractor("file")(torch.zeros(6_400), part, tmp_path))[:3] == ["SIL", "SIL", "AY_S"]
 
 
-def test_an_utterance_without_an_alignment_is_unknown_and_counted(tmp_path):
-    extractor = PhoneExtractor("file")
-    assert names(extractor(torch.zeros(640), utterance(text="I"), tmp_path)) == ["UNKNOWN"] * 3
-    assert extractor.num_unaligned == 1
+def test_an_utterance_without_an_alignment_is_unknown(tmp_path):
+    assert names(PhoneExtractor("file")(torch.zeros(640), utterance(text="I"), tmp_path)) == ["UNKNOWN"] * 3
 
 
-def test_a_bracket_token_alone_needs_no_alignment_and_is_not_counted(tmp_path):
-    extractor = PhoneExtractor("file")
-    assert names(extractor(torch.zeros(640), utterance(text="[LIPSMACK]"), tmp_path)) == ["LIPSMACK"] * 3
-    assert extractor.num_unaligned == 0
+def test_a_bracket_token_alone_needs_no_alignment(tmp_path):
+    ids = PhoneExtractor("file")(torch.zeros(640), utterance(text="[LIPSMACK]"), tmp_path)
+    assert names(ids) == ["LIPSMACK"] * 3
+
+
+def store_of(folder, aligner, phones):
+    """A store that holds these ids: utterance -> names of its frames."""
+    store = FeatureStore.open(folder, ExtractionSpec("mel", 1, 80, aligner=aligner).header("phones"))
+    for item, frames in phones.items():
+        store.write(item, torch.tensor([phone_id(name) for name in frames], dtype=torch.uint8), "0", ())
+    return store
+
+
+def test_what_is_unknown_throughout_is_unaligned(tmp_path):
+    phones = {
+        "said": ["SIL", "AY_S"],
+        "missing": ["UNKNOWN", "UNKNOWN"],
+        "half": ["UNKNOWN", "AY_S"],
+        "silent": ["SIL", "SIL"],
+        "laugh": ["LAUGHTER"],
+        "lost": ["UNKNOWN"],
+    }
+    store = store_of(tmp_path, "file", phones)
+    assert unaligned(store, phones) == ["missing", "lost"]
+    assert unaligned(store, ["said", "lost"]) == ["lost"]  # of those asked for
+
+
+def test_without_an_aligner_nothing_is_missing(tmp_path):
+    assert unaligned(store_of(tmp_path, "none", {"a": ["UNKNOWN"]}), ["a"]) == []
+
+
+def test_the_warning_is_one_line_with_count_and_first_id_or_nothing(capsys):
+    warn_of_unaligned([], 3)
+    assert capsys.readouterr() == ("", "")
+    warn_of_unaligned(["b", "c"], 3)
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.startswith("2 of 3 utterances") and "'b'" in err
 
 
 @pytest.mark.parametrize(
