@@ -3,8 +3,10 @@
 import fcntl
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,17 @@ from emorec_lobes.errors import ConfigError, DataError
 
 
 def read_json(path: Path, made_by: str, needed: Iterable[str] = ()) -> Mapping[str, Any]:
-    """Reads a JSON object; one that is missing, broken or lacks a needed key is one clear line."""
+    """Reads a JSON object; one that is missing, broken, lacks a needed key or has one twice is one clear line."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        held = dict(pairs)
+        if len(held) < len(pairs):
+            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+            raise DataError(f"{path} must have each key once, but has {twice!r} twice. Rename or remove one.")
+        return held
+
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=unique)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist. Make it with {made_by}.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -56,6 +66,7 @@ def write_together(contents: Mapping[Path, str | bytes]) -> None:
     temporaries = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
     try:
         for path, content in contents.items():
+            _sweep(path)
             with temporaries[path].open("wb") as stream:
                 stream.write(content.encode("utf-8") if isinstance(content, str) else content)
                 stream.flush()
@@ -67,6 +78,24 @@ def write_together(contents: Mapping[Path, str | bytes]) -> None:
     finally:
         for temporary in temporaries.values():
             temporary.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Deletes what killed processes left of their attempts to write this file."""
+    for leftover in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        writer = leftover.name.split(".")[-2]
+        if writer.isdecimal() and not _is_running(int(writer)):
+            leftover.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True  # another user's
+    return True
 
 
 @contextmanager
@@ -92,4 +121,6 @@ def locked(folder: Path, what: str) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(f"Another {what} is using {folder}. Wait for it, or choose another folder.") from None
+        # A data-loading process would hold it too, and for seconds after this one was killed.
+        os.register_at_fork(after_in_child=stream.close)
         yield

@@ -6,12 +6,12 @@ and recorded warnings. Both are written whole or not at all.
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from emorec_lobes.errors import DataError
+from emorec_lobes.errors import DataError, ProtocolError
 from emorec_lobes.files import as_json, read_json, write_together
 from emorec_lobes.units import Seconds
 
@@ -20,6 +20,9 @@ DATA_ROOT = "{data_root}"
 # What a field of `Utterance` holds, where it is not text.
 _NUMBERS = ("valence", "arousal", "dominance", "start", "stop")
 _KINDS = {"duration": int | float, "ratings": dict | None, **dict.fromkeys(_NUMBERS, int | float | None)}
+
+# The fields that say what an utterance expresses, and are to be recognised.
+LABELS = ("emotion", "raw_emotion", "ratings", "valence", "arousal", "dominance")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,44 @@ class Utterance:
     phones: str | None = None  # path of an alignment file
     start: Seconds | None = None  # a part of a longer recording
     stop: Seconds | None = None
+
+
+class UnlabelledUtterance:
+    """All of an utterance but its labels: reading one of `LABELS` raises a ProtocolError."""
+
+    __slots__ = ("_utterance",)
+
+    def __init__(self, utterance: Utterance) -> None:
+        self._utterance = utterance
+
+    def __getattr__(self, name: str) -> Any:
+        if name in LABELS:
+            raise ProtocolError(
+                f"`{name}` of {self.id!r} must stay unseen while features and speaker statistics are made, but is "
+                "asked for. Choose utterances without looking at labels."
+            )
+        if name.startswith("_"):  # nothing is behind it yet while it is being unpickled
+            raise AttributeError(name)
+        return getattr(self._utterance, name)
+
+
+class _Unlabelled(Mapping[str, UnlabelledUtterance]):
+    """A manifest whose utterances are covered up one by one as they are taken out; nothing is copied."""
+
+    def __init__(self, labelled: Mapping[str, Utterance]) -> None:
+        self.labelled = labelled
+
+    def __getitem__(self, utterance_id: str) -> UnlabelledUtterance:
+        return UnlabelledUtterance(self.labelled[utterance_id])
+
+    def __contains__(self, utterance_id: object) -> bool:
+        return utterance_id in self.labelled
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.labelled)
+
+    def __len__(self) -> int:
+        return len(self.labelled)
 
 
 @dataclass(frozen=True)
@@ -115,6 +156,30 @@ def read_manifest(path: Path) -> dict[str, Utterance]:
     if not utterances:
         raise DataError(f"{path} holds no utterance. Run `emorec prepare` again.")
     return utterances
+
+
+def without_labels(utterances: Mapping[str, Utterance]) -> Mapping[str, UnlabelledUtterance]:
+    """A manifest for whatever may not know the labels: speaker statistics, enrolment, features.
+
+    Whoever picks a speaker's utterances by their emotion (only the neutral ones, say) uses the answers of those
+    who are tested, and is refused.
+
+    Example
+    -------
+    >>> blind = without_labels({"x_1": Utterance("x_1", "1.wav", 2.0, "sad", "T", speaker="x_03")})
+    >>> blind["x_1"].speaker
+    'x_03'
+    >>> [key for key, item in blind.items() if item.emotion == "neutral"]
+    Traceback (most recent call last):
+    emorec_lobes.errors.ProtocolError: `emotion` of 'x_1' must stay unseen while features and speaker statistics are \
+made, but is asked for. Choose utterances without looking at labels.
+    """
+    return _Unlabelled(with_labels(utterances))
+
+
+def with_labels(utterances: Mapping[str, Any]) -> Mapping[str, Utterance]:
+    """The manifest behind `without_labels`, for targets and scores and nothing else; any other as it is."""
+    return utterances.labelled if isinstance(utterances, _Unlabelled) else utterances
 
 
 def read_info(path: Path) -> ManifestInfo:

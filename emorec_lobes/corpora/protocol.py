@@ -1,16 +1,14 @@
-"""Who trains, who validates and who is tested: folds as pure functions of the manifest, and the check for leaks."""
+"""Who trains, who validates and who is tested: folds as pure functions of the manifest."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, combinations
+from itertools import chain
 from typing import Any
 
 from emorec_lobes.corpora.manifest import Utterance
-from emorec_lobes.corpora.speaker_groups import balanced_groups, listed_groups
+from emorec_lobes.corpora.speaker_groups import balanced_groups, listed_groups, person
 from emorec_lobes.errors import ProtocolError, not_one_of
-
-Ids = Sequence[str]
 
 # Scheme -> the manifest field that tells its groups apart.
 SCHEMES = {"sessions": "session", "speakers": "speaker", "speaker_groups": "speaker", "table": "fold"}
@@ -147,44 +145,6 @@ def make_folds(
     return folds
 
 
-def check_leakage(fold: Fold, utterances: Mapping[str, Utterance], audio_hashes: Mapping[str, str]) -> None:
-    """Refuses a fold in which an id, a speaker or a recording stands on two sides.
-
-    Arguments
-    ---------
-    fold : Fold
-        What to check.
-    utterances : mapping
-        The manifest. Speakers that are None cannot be compared; `stamp` records that.
-    audio_hashes : mapping
-        Id -> hash of the decoded audio; ids that are not in it are not compared.
-
-    Raises
-    ------
-    ProtocolError
-        Names what stands on both sides, or says that a side is empty or validation is the test.
-    """
-    sides = {"training": fold.train, "validation": fold.valid, "test": fold.test}
-    for side in ("training", "test"):
-        if not sides[side]:
-            raise ProtocolError(f"Fold {fold.name} must have {side} utterances, but has none. Use another scheme.")
-    stale = next((each for each in chain(*sides.values()) if each not in utterances), None)
-    if stale:
-        raise ProtocolError(
-            f"Fold {fold.name} must use the manifest, but {stale!r} is not in it. Make the folds again."
-        )
-    if set(fold.valid) == set(fold.test):
-        raise ProtocolError(
-            f"Fold {fold.name} must validate on other utterances than it tests, but both are the same "
-            f"{len(fold.test)}: the checkpoint would be chosen on the test. Use the protocol strict."
-        )
-    for (one, some), (other, others) in combinations(sides.items(), 2):
-        where = f"in both {one} and {other} of fold {fold.name}"
-        _refuse_shared_ids(some, others, where)
-        _refuse_shared_speakers(some, others, where, utterances)
-        _refuse_shared_audio(some, others, where, utterances, audio_hashes)
-
-
 def stamp(
     folds: Sequence[Fold], utterances: Mapping[str, Utterance], scheme: str, protocol: str, metric: str = "uar"
 ) -> dict[str, Any]:
@@ -211,41 +171,28 @@ def stamp(
     }
 
 
-def _refuse_shared_ids(some: Ids, others: Ids, where: str) -> None:
-    shared = sorted(set(some).intersection(others))
-    if shared:
-        raise ProtocolError(f"The utterance {shared[0]!r} must not be {where}, but is. Leave it in one.")
+def statistics_stamp(by_speaker: bool) -> dict[str, str]:
+    """What every result says about statistics and vectors of whole speakers, if its inputs were made with any.
+
+    They see no label (`manifest.without_labels`), but only utterances of the chosen classes are there to be pooled.
+
+    Example
+    -------
+    >>> statistics_stamp(False)
+    {'speaker_statistics_over': 'nothing'}
+    """
+    over = "a speaker's utterances with one of the labels, tested ones too" if by_speaker else "nothing"
+    return {"speaker_statistics_over": over}
 
 
-def _refuse_shared_speakers(some: Ids, others: Ids, where: str, utterances: Mapping[str, Utterance]) -> None:
-    shared = sorted(_speakers(some, utterances) & _speakers(others, utterances) - {None})
-    if shared:
-        raise ProtocolError(
-            f"The speaker {shared[0]!r} must not be {where}, but is. Use the scheme speakers or speaker_groups."
-        )
-
-
-def _refuse_shared_audio(
-    some: Ids, others: Ids, where: str, utterances: Mapping[str, Utterance], audio_hashes: Mapping[str, str]
-) -> None:
-    heard = {audio_hashes[each]: each for each in some if each in audio_hashes}
-    for each in others:
-        twin = heard.get(audio_hashes[each]) if each in audio_hashes else None
-        if twin:
-            raise ProtocolError(
-                f"The same audio must not be {where}, but {utterances[twin].wav} ({twin}) and "
-                f"{utterances[each].wav} ({each}) are identical. Remove one from the corpus."
-            )
-
-
-def _speakers(ids: Iterable[str], utterances: Mapping[str, Utterance]) -> set[str | None]:
-    return {utterances[each].speaker for each in ids}
+def _people(ids: Iterable[str], utterances: Mapping[str, Utterance]) -> set[str | None]:
+    return {person(utterances[each].speaker) for each in ids}
 
 
 def _speaker_independent(folds: Sequence[Fold], utterances: Mapping[str, Utterance]) -> bool | None:
-    if any(None in _speakers(fold.train + fold.valid + fold.test, utterances) for fold in folds):
+    if any(None in _people(fold.train + fold.valid + fold.test, utterances) for fold in folds):
         return None
-    return not any(_speakers(fold.train + fold.valid, utterances) & _speakers(fold.test, utterances) for fold in folds)
+    return not any(_people(fold.train + fold.valid, utterances) & _people(fold.test, utterances) for fold in folds)
 
 
 def _field_values(utterances: Mapping[str, Utterance], scheme: str) -> dict[str, str]:

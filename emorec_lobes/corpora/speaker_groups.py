@@ -2,6 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cache
+from unicodedata import normalize
 
 from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.errors import ProtocolError, not_one_of
@@ -89,6 +91,18 @@ def balanced_groups(utterances: Mapping[str, Utterance], num_groups: int) -> lis
         formed[chosen].append(speaker)
         loads[chosen].update(shares[speaker])
     return sorted(tuple(sorted(group)) for group in formed)
+
+
+@cache
+def person(speaker: str | None) -> str | None:
+    """A speaker's name without what a typist or a file system may change: case, blanks, Unicode form.
+
+    Example
+    -------
+    >>> person(" J\u00fcrgen B.") == person("ju\u0308rgen  b.")
+    True
+    """
+    return speaker and " ".join(normalize("NFKC", speaker).casefold().split())
 
 
 def _find(name: str, speakers: Sequence[str]) -> str:

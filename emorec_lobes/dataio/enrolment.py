@@ -42,7 +42,7 @@ def enrol(
     store : FeatureStore
         One embedding an utterance, (1, E).
     utterances : mapping
-        id -> `Utterance`. No label is looked at.
+        id -> `Utterance`. No label is looked at: a recipe gives it a manifest `without_labels`.
     mode : str
         `speaker` (mean over the speaker's utterances), `utterance` (its own embedding only)
         or `none` (zeros: the model is told nothing about the speaker).

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from emorec_lobes.corpora.manifest import Utterance
+
 HEADER = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
 
 
@@ -65,6 +67,28 @@ def emodb_tree(tmp_path: Path) -> Path:
     for number, name in enumerate(("03a01Fa", "03a01Nc", "03a01Wa", "08b03Tb", "08b10Lb", "16a04Ec")):
         write_wav(root / "wav" / f"{name}.wav", 4_000 + 160 * number)
     return root
+
+
+@pytest.fixture
+def manifest() -> dict[str, Utterance]:
+    """Five sessions of two speakers with two utterances each, in an order that mixes them; two folds of its own."""
+    rows = {}
+    for turn in "01":
+        for session in "52341":
+            for gender in "FM":
+                name = f"x_Ses{session}{gender}_{turn}"
+                rows[name] = Utterance(
+                    id=name,
+                    wav=f"{{data_root}}/{name}.wav",
+                    duration=1.0,
+                    emotion="sad",
+                    raw_emotion="sad",
+                    speaker=f"x_Ses{session}{gender}",
+                    gender={"F": "female", "M": "male"}[gender],
+                    session=session,
+                    fold="10" if session == "1" else "9" if session == "2" else "b",
+                )
+    return rows
 
 
 @pytest.fixture

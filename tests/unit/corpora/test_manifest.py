@@ -1,9 +1,11 @@
 import json
-from dataclasses import fields, replace
+import pickle
+from dataclasses import asdict, fields, replace
 
 import pytest
 
 from emorec_lobes.corpora.manifest import (
+    LABELS,
     ManifestInfo,
     Utterance,
     info_path,
@@ -11,9 +13,11 @@ from emorec_lobes.corpora.manifest import (
     read_info,
     read_manifest,
     rooted,
+    with_labels,
+    without_labels,
     write_manifest,
 )
-from emorec_lobes.errors import DataError
+from emorec_lobes.errors import DataError, ProtocolError
 
 BARE = Utterance("x_1", "{data_root}/1.wav", 1.5, "sad", "traurig é")
 FULL = Utterance(
@@ -94,3 +98,68 @@ def test_a_rooted_path_is_located_again(tmp_path, inside):
 def test_a_path_outside_stays_absolute(tmp_path):
     assert rooted(tmp_path / ".." / "a.wav", tmp_path) == str(tmp_path.parent / "a.wav")
     assert rooted(tmp_path.with_name(tmp_path.name + "2") / "a.wav", tmp_path).startswith("/")
+
+
+def test_an_id_twice_in_a_manifest_by_hand_is_refused(tmp_path, refusal):
+    entry = '{"wav": "1.wav", "duration": 1.0, "emotion": "sad", "raw_emotion": "T"}'
+    (tmp_path / "m.json").write_text(f'{{"x_1": {entry}, "x_2": {entry}, "x_1": {entry}}}', encoding="utf-8")
+    message = refusal(DataError, read_manifest, tmp_path / "m.json")
+    assert "'x_1' twice" in message and str(tmp_path / "m.json") in message
+
+
+# Without labels
+
+
+@pytest.fixture
+def blind():
+    return without_labels({"x_1": BARE, "id": FULL})
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_a_label_cannot_be_read_and_the_utterance_is_named(blind, refusal, name):
+    for item in ("x_1", "id"):  # also where the label is absent: that one is, says something
+        message = refusal(ProtocolError, getattr, blind[item], name)
+        assert f"`{name}` of {item!r}" in message
+        assert refusal(ProtocolError, getattr, blind[item], name, None) == message  # a default does not hide it
+
+
+def test_all_but_the_labels_can_be_read(blind):
+    for item in fields(Utterance):
+        if item.name not in LABELS:
+            assert getattr(blind["id"], item.name) == getattr(FULL, item.name)
+
+
+def test_every_field_is_known_to_be_a_label_or_none():
+    """A field added to `Utterance` must be put on one side."""
+    known = {"id", "wav", "duration", "speaker", "gender", "session", "text", "kind", "fold", "phones", "start", "stop"}
+    assert {item.name for item in fields(Utterance)} == known | set(LABELS)
+
+
+def test_no_way_around_shows_a_label(blind):
+    assert "traurig" not in repr(blind["x_1"]) + repr(blind)
+    for way in (asdict, vars, lambda item: replace(item, speaker="x")):
+        with pytest.raises(TypeError):
+            way(blind["x_1"])
+
+
+def test_an_unlabelled_utterance_travels_to_another_process(blind, refusal):
+    again = pickle.loads(pickle.dumps(blind["x_1"]))
+    assert again.wav == BARE.wav
+    refusal(ProtocolError, getattr, again, "emotion")
+
+
+def test_an_attribute_that_no_utterance_has_is_an_attribute_error(blind):
+    assert not hasattr(blind["x_1"], "emotions") and not hasattr(blind["x_1"], "__len__")
+
+
+def test_a_manifest_without_labels_is_a_mapping_in_the_same_order(blind):
+    assert list(blind) == ["x_1", "id"] and len(blind) == 2 and "x_1" in blind and "x_3" not in blind
+    assert [item.speaker for item in blind.values()] == [None, "speaker"]
+    with pytest.raises(KeyError):
+        blind["x_3"]
+
+
+def test_labels_come_back_for_targets_and_are_covered_once():
+    labelled = {"x_1": BARE}
+    assert with_labels(without_labels(labelled)) is with_labels(labelled) is labelled
+    assert with_labels(without_labels(without_labels(labelled))) is labelled

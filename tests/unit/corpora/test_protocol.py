@@ -2,31 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from emorec_lobes.corpora.manifest import Utterance
-from emorec_lobes.corpora.protocol import Fold, check_leakage, groups, make_folds, stamp
+from emorec_lobes.corpora.leakage import check_leakage
+from emorec_lobes.corpora.protocol import Fold, groups, make_folds, stamp, statistics_stamp
 from emorec_lobes.errors import ProtocolError
-
-
-@pytest.fixture
-def manifest():
-    """Five sessions of two speakers with two utterances each, in an order that mixes them; two folds of its own."""
-    rows = {}
-    for turn in "01":
-        for session in "52341":
-            for gender in "FM":
-                name = f"x_Ses{session}{gender}_{turn}"
-                rows[name] = Utterance(
-                    id=name,
-                    wav=f"{{data_root}}/{name}.wav",
-                    duration=1.0,
-                    emotion="sad",
-                    raw_emotion="sad",
-                    speaker=f"x_Ses{session}{gender}",
-                    gender={"F": "female", "M": "male"}[gender],
-                    session=session,
-                    fold="10" if session == "1" else "9" if session == "2" else "b",
-                )
-    return rows
 
 
 def _speakers(manifest, ids):
@@ -158,71 +136,6 @@ def test_an_unknown_protocol_lists_the_known_ones(manifest, refusal):
     assert "strict, paper" in refusal(ProtocolError, make_folds, manifest, "sessions", "strictly")
 
 
-# Leaks
-
-
-@pytest.fixture
-def fold(manifest):
-    return make_folds(manifest, "sessions")[0]  # tests session 1, validates on 2, trains on 3 to 5
-
-
-SIDES = {"train": "training", "valid": "validation", "test": "test"}
-PAIRS = [("train", "valid"), ("train", "test"), ("valid", "test")]
-
-
-@pytest.mark.parametrize(("one", "other"), PAIRS)
-def test_an_id_on_two_sides_is_refused(manifest, fold, refusal, one, other):
-    shared = getattr(fold, one)[0]
-    leaky = replace(fold, **{other: (*getattr(fold, other), shared)})
-    message = refusal(ProtocolError, check_leakage, leaky, manifest, {})
-    assert repr(shared) in message
-    assert f"in both {SIDES[one]} and {SIDES[other]} of fold 1" in message
-
-
-@pytest.mark.parametrize(("one", "other"), PAIRS)
-def test_a_speaker_on_two_sides_is_refused(manifest, fold, refusal, one, other):
-    moved = getattr(fold, one)[0]
-    halves = {one: getattr(fold, one)[1:], other: (*getattr(fold, other), moved)}
-    message = refusal(ProtocolError, check_leakage, replace(fold, **halves), manifest, {})
-    assert repr(manifest[moved].speaker) in message
-    assert f"in both {SIDES[one]} and {SIDES[other]} of fold 1" in message
-
-
-@pytest.mark.parametrize(("one", "other"), PAIRS)
-def test_the_same_audio_on_two_sides_is_refused_with_both_files(manifest, fold, refusal, one, other):
-    twins = getattr(fold, one)[1], getattr(fold, other)[2]
-    hashes = {each: "same" if each in twins else each for each in manifest}
-    message = refusal(ProtocolError, check_leakage, fold, manifest, hashes)
-    assert f"in both {SIDES[one]} and {SIDES[other]} of fold 1" in message
-    for twin in twins:
-        assert manifest[twin].wav in message
-
-
-def test_the_same_audio_on_one_side_is_no_leak(manifest, fold):
-    hashes = {each: "test" if each in fold.test else each for each in manifest}
-    check_leakage(fold, manifest, hashes)
-
-
-def test_audio_without_a_hash_is_not_compared(manifest, fold):
-    check_leakage(fold, manifest, {})
-
-
-def test_validation_on_the_test_has_its_own_message(manifest, fold, refusal):
-    message = refusal(ProtocolError, check_leakage, replace(fold, valid=fold.test[::-1]), manifest, {})
-    assert "chosen on the test" in message
-
-
-@pytest.mark.parametrize("side", ["train", "test"])
-def test_an_empty_side_is_refused(manifest, fold, refusal, side):
-    message = refusal(ProtocolError, check_leakage, replace(fold, **{side: ()}), manifest, {})
-    assert f"must have {SIDES[side]} utterances" in message
-
-
-def test_a_fold_of_another_manifest_is_refused(manifest, fold, refusal):
-    del manifest[fold.valid[0]]
-    assert repr(fold.valid[0]) in refusal(ProtocolError, check_leakage, fold, manifest, {})
-
-
 # The stamp
 
 
@@ -265,3 +178,14 @@ def test_a_single_shared_speaker_unknown_twice_is_not_taken_for_one(manifest):
     for each in ("x_Ses1F_0", "x_Ses2F_0"):
         manifest[each] = replace(manifest[each], speaker=None)
     check_leakage(fold, manifest, {})
+
+
+def test_a_speaker_spelt_in_two_ways_is_stamped_as_one(manifest):
+    manifest["x_Ses2F_1"] = replace(manifest["x_Ses2F_1"], speaker="X_ses2f ")
+    leaky = Fold("1", ("x_Ses1F_0",), ("x_Ses2F_0",), ("x_Ses2F_1",))
+    assert stamp([leaky], manifest, "table", "strict")["speaker_independent"] is False
+
+
+def test_the_stamp_says_that_the_labels_chose_what_speaker_statistics_are_taken_over():
+    assert "one of the labels" in statistics_stamp(True)["speaker_statistics_over"]
+    assert statistics_stamp(False)["speaker_statistics_over"] == "nothing"

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from emorec_lobes.dataio.enrolment import draw_enrolment, enrol
+from emorec_lobes.corpora.manifest import without_labels
+from emorec_lobes.dataio.enrolment import MODES, draw_enrolment, enrol
 from emorec_lobes.errors import ConfigError
 
 
@@ -58,3 +59,13 @@ def test_speaker_mode_refuses_an_utterance_without_speaker(embeddings, utterance
     utterances["b1"] = replace(utterances["b1"], speaker=None)
     with pytest.raises(ConfigError, match=r"'b1' has no speaker.*--enrolment utterance"):
         enrol(embeddings, utterances, "speaker", 100, [1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_mode_looks_at_a_label(embeddings, utterances, mode):
+    seen, unseen = (
+        enrol(embeddings, each, mode, max_utterances=2, seed=[1], leave_one_out=True)
+        for each in (utterances, without_labels(utterances))
+    )
+    assert seen.enrolled == unseen.enrolled
+    assert all(torch.equal(seen.vectors[item], unseen.vectors[item]) for item in utterances)

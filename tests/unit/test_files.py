@@ -1,0 +1,69 @@
+"""Files appear whole or not at all, and a folder is free as soon as its holder is dead."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from emorec_lobes.errors import ConfigError
+from emorec_lobes.files import locked, write_atomically, write_together
+
+
+def dead_process():
+    """The id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_writing_a_file_removes_what_killed_writers_left_of_it_and_nothing_else(tmp_path):
+    left = tmp_path / f".[1].json.{dead_process()}.tmp"
+    others = [f".[1].json.{os.getppid()}.tmp", f".1.json.{dead_process()}.tmp", ".[1].json.mine.tmp", "[1].json.tmp"]
+    for path in [left, *(tmp_path / name for name in others)]:
+        path.write_text("half")
+    write_atomically(tmp_path / "[1].json", "whole")
+    assert (tmp_path / "[1].json").read_text() == "whole"
+    assert {path.name for path in tmp_path.iterdir()} == {*others, "[1].json"}
+
+
+def test_files_that_belong_together_appear_together_or_not_at_all(tmp_path, monkeypatch):
+    write_together({tmp_path / "a": "old", tmp_path / "b": b"old"})
+    real, calls = os.fsync, []
+
+    def refuse_the_second(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_the_second)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_together({tmp_path / "a": "new", tmp_path / "b": "new"})
+    assert caught.value.filename == str(tmp_path / "b")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "old", "b": "old"}
+
+
+def test_a_folder_is_free_when_its_holder_is_killed_although_a_process_forked_from_it_lives_on(tmp_path):
+    reading, writing = os.pipe()
+    holder = os.fork()
+    if holder == 0:
+        with locked(tmp_path, "run"):
+            child = os.fork()
+            if child:
+                os.write(writing, str(child).encode())
+            time.sleep(60)
+            os._exit(0)
+    child = int(os.read(reading, 20))
+    try:
+        with pytest.raises(ConfigError, match="Another run is using"), locked(tmp_path, "run"):
+            pass
+        os.kill(holder, signal.SIGKILL)
+        os.waitpid(holder, 0)
+        os.kill(child, 0)  # it lives
+        with locked(tmp_path, "run"):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
