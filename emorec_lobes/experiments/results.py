@@ -1,0 +1,56 @@
+"""The results of finished folds on the disk, and all folds pooled."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from speechbrain.utils.distributed import if_main_process
+
+from emorec_lobes.errors import DataError
+from emorec_lobes.evaluation.figures import confusion_figure
+from emorec_lobes.evaluation.predictions import Predictions, read_predictions, write_predictions
+from emorec_lobes.evaluation.report import markdown_table, results_record
+from emorec_lobes.files import read_json, write_atomically, write_json
+
+
+def write_results(folder: Path, record: dict[str, Any]) -> None:
+    """Writes results.md, the confusion matrix and results.json, in that order."""
+    (folder / "figures").mkdir(exist_ok=True)
+    confusion_figure(record, folder / "figures" / "confusion.png")
+    write_atomically(folder / "results.md", markdown_table(record))
+    write_json(folder / "results.json", record)
+
+
+def pool(
+    folder: Path, stamp: Mapping[str, Any], command: Mapping[str, Any], fold_folders: Sequence[Path]
+) -> dict[str, Any]:
+    """One predictions.csv and one record above the folds; nothing is trained."""
+    tables = [fold_predictions(path) for path in fold_folders]
+    records = [read_record(path) for path in fold_folders]
+    predictions = Predictions.concatenate(tables)
+    data = "".join(record["fingerprint"]["data"] for record in records)
+    fingerprint = {
+        **records[0]["fingerprint"],
+        "data": hashlib.sha256(data.encode()).hexdigest()[:12],
+    }
+    keys = [key for key in records[0]["stamp"] if key not in stamp]
+    chosen = {key: [record["stamp"][key] for record in records] for key in keys}
+    record = results_record(predictions.only("test"), {**stamp, **chosen}, fingerprint, command)
+    if if_main_process():
+        write_predictions(folder / "predictions.csv", predictions)
+        write_results(folder, record)
+    return record
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The results record of a finished fold."""
+    return dict(read_json(folder / "results.json", "the recipe", needed=("fingerprint", "stamp")))
+
+
+def fold_predictions(folder: Path) -> Predictions:
+    """The predictions of a finished fold."""
+    try:
+        return read_predictions(folder / "predictions.csv")
+    except DataError as error:
+        raise DataError(f"{error} Before that, delete {folder / 'results.json'}.") from None
