@@ -1,6 +1,8 @@
 """Figures of a result as PNG files, readable without colour."""
 
-import os
+import io
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from emorec_lobes.errors import DataError
+from emorec_lobes.evaluation.comparison import Table
 from emorec_lobes.evaluation.report import Record, corpus_title
+from emorec_lobes.files import write_atomically
 from emorec_lobes.units import FRAME_SHIFT_S
 
 # Okabe and Ito's colours, told apart by colour-blind readers; line styles tell them apart in grey.
@@ -172,6 +176,45 @@ def mel_figure(target: ArrayLike, reconstructed: ArrayLike, path: Path, title: s
     _save(figure, path)
 
 
+def forest_figure(table: Table, path: Path) -> None:
+    """Systems side by side: mean UAR over seeds, its interval, and each seed.
+
+    Arguments
+    ---------
+    table : Table
+        What `comparison.compare` gives; a dashed line marks the system the others are compared with.
+    path : Path
+        The PNG file.
+    """
+    record, rows = table.test, table.rows
+    # An option stays beside its value.
+    texts = [re.sub(r"(--\S+) ", "\\1\u00a0", row.system.name) for row in rows]
+    names = [textwrap.fill(text, 40, break_long_words=False, break_on_hyphens=False) for text in texts]
+    row_height = 0.35 + 0.2 * max(name.count("\n") + 1 for name in names)
+    figure = _figure(8.6, 1.4 + row_height * len(rows))
+    axes = figure.add_subplot()
+    for place, row in enumerate(rows):
+        seeds = row.system.scores("uar")
+        if row.band is not None:
+            ends = [row.band["low"], row.band["high"]]
+            axes.plot(ends, [place] * 2, color=_STYLES[2][0], linewidth=2, label="" if place else "95 % interval")
+        axes.plot(seeds, [place] * len(seeds), "|", color="black", markersize=11, label="" if place else "one seed")
+        axes.plot(row.uar, place, "o", color=_STYLES[2][0], markersize=8, label="" if place else "mean over seeds")
+        score = f"{row.uar:.3f}" + (f"  ({row.band['low']:.3f} to {row.band['high']:.3f})" if row.band else "")
+        axes.annotate(score, (1.02, place), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
+    if table.base is not None:
+        axes.axvline(rows[0].uar, color="0.4", linestyle="--", linewidth=1.0, zorder=0, label="mean of the first")
+    axes.set_yticks(range(len(rows)), names, parse_math=False)
+    axes.set(xlabel="UAR, pooled over folds", ylim=(len(rows) - 0.4, -0.6))
+    axes.set_title(f"{corpus_title(record)}, n = {record['num_utterances']:,}", parse_math=False)
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.5 / (row_height * len(rows))), ncols=4)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="0.88")
+    axes.set_axisbelow(True)
+    _save(figure, path)
+
+
 def _draw_losses(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     updates = [row["update"] for row in rows]
     present = list(dict.fromkeys(name for row in rows for name in row["train"]))
@@ -214,9 +257,6 @@ def _save(figure: Figure, path: Path) -> None:
     """Writes the PNG whole or not at all; without a version stamp, so that equal figures are equal files."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format="png", metadata={"Software": None}, bbox_inches="tight", pad_inches=0.15)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", metadata={"Software": None}, bbox_inches="tight", pad_inches=0.15)
+    write_atomically(path, content.getvalue())

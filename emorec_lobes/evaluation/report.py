@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from emorec_lobes.evaluation.metrics import METRICS, majority_baseline, scores
+from emorec_lobes.evaluation.metrics import METRICS, count_confusions, majority_baseline, scores
 from emorec_lobes.evaluation.predictions import Predictions
 from emorec_lobes.evaluation.statistics import interval
 
@@ -18,12 +18,17 @@ Record = Mapping[str, Any]
 
 
 def results_record(
-    predictions: Predictions, stamp: Mapping[str, Any], fingerprint: Mapping[str, Any], seed: int = 0
+    predictions: Predictions,
+    stamp: Mapping[str, Any],
+    fingerprint: Mapping[str, Any],
+    command: Mapping[str, Any] | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """The content of results.json: what was scored, how, and by what.
 
     The headline scores are those of all folds' test utterances pooled; the folds' own rows, their mean and their
-    deviation (n - 1 form, None for a single fold) stand in `folds`, `fold_mean` and `fold_deviation`.
+    deviation (n - 1 form, None for a single fold) stand in `folds`, `fold_mean` and `fold_deviation`. The speakers'
+    confusion counts in `confusion_by_speaker` are all that any of these scores, and any interval, needs.
 
     Arguments
     ---------
@@ -33,6 +38,8 @@ def results_record(
         The protocol: what was held out and what chose the checkpoint; `corpus` names the corpus.
     fingerprint : mapping
         Of the configuration and of the data.
+    command : mapping, optional
+        What the run was asked for: `recipe`, `hparams`, `overrides`, `fingerprint`.
     seed : int
         Of the interval's resampling.
 
@@ -60,12 +67,14 @@ def results_record(
     return {
         "labels": list(labels),
         **scores(targets, answers, labels),
+        "confusion_by_speaker": _confusion_by_speaker(tested),
         "interval": interval(targets, answers, labels, tested.speakers, seed=seed),
         "baseline": majority_baseline(targets, labels),
         "folds": folds,
         "fold_mean": {name: float(np.mean([row[name] for row in folds])) for name in METRICS},
         "fold_deviation": {name: _deviation([row[name] for row in folds]) for name in METRICS},
         "stamp": dict(stamp),
+        "command": None if command is None else dict(command),
         "fingerprint": dict(fingerprint),
         "versions": versions(),
     }
@@ -101,7 +110,7 @@ def terminal_table(record: Record) -> str:
 
 def markdown_table(record: Record) -> str:
     """The result as Markdown, for results.md: the same numbers as `terminal_table`."""
-    return _compose(record, f"### Results: {corpus_title(record)}", _piped)
+    return _compose(record, f"### Results: {corpus_title(record)}", piped)
 
 
 def _compose(record: Record, title: str, render: Callable[[Sequence[Sequence[str]]], str]) -> str:
@@ -128,15 +137,15 @@ def _confusion_rows(record: Record) -> list[list[str]]:
     labels, recall = record["labels"], record["per_class_recall"]
     rows = [["true \\ answered", *labels, "recall"]]
     for label, counts in zip(labels, record["confusion"], strict=True):
-        rows.append([label, *map(str, counts), _number(recall[label])])
+        rows.append([label, *map(str, counts), rounded(recall[label])])
     return rows
 
 
 def _interval_line(record: Record) -> str:
     band = record["interval"]
     return (
-        f"{_HEADINGS[band['metric']]} {_number(record[band['metric']])}, "
-        f"{band['level']:.0%} interval {_number(band['low'])} to {_number(band['high'])} ({band['method']})"
+        f"{_HEADINGS[band['metric']]} {rounded(record[band['metric']])}, "
+        f"{band['level']:.0%} interval {rounded(band['low'])} to {rounded(band['high'])} ({band['method']})"
     )
 
 
@@ -152,10 +161,11 @@ def _plain(value: object) -> str:
 
 
 def _row(name: str, num_utterances: int | str, values: Mapping[str, float | None]) -> list[str]:
-    return [name, str(num_utterances), *(_number(values[metric]) for metric in METRICS)]
+    return [name, str(num_utterances), *(rounded(values[metric]) for metric in METRICS)]
 
 
-def _number(value: float | None) -> str:
+def rounded(value: float | None) -> str:
+    """A score as tables show it."""
     return "-" if value is None else f"{value:.3f}"
 
 
@@ -170,16 +180,25 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _piped(rows: Sequence[Sequence[str]]) -> str:
+def piped(rows: Sequence[Sequence[str]], num_texts: int = 1) -> str:
+    """Rows as a Markdown table, headings first; the first columns are texts, the others numbers, set to the right."""
     head, *body = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in rows]
-    rule = ["---", *["--:"] * (len(head) - 1)]
+    rule = ["---"] * num_texts + ["--:"] * (len(head) - num_texts)
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *body])
 
 
 def _fold_row(tested: Predictions, fold: str) -> dict[str, Any]:
     rows = tested.folds == fold
     result = scores(tested.targets[rows], tested.predicted[rows], tested.labels)
-    return {"fold": fold, **{name: result[name] for name in ("num_utterances", *METRICS)}}
+    speakers = np.unique(tested.speakers[rows]).tolist()
+    return {"fold": fold, "speakers": speakers, **{name: result[name] for name in ("num_utterances", *METRICS)}}
+
+
+def _confusion_by_speaker(tested: Predictions) -> dict[str, list[list[int]]]:
+    """Speakers sorted; "" stands for all that are unknown."""
+    names, groups = np.unique(tested.speakers, return_inverse=True)
+    counts = count_confusions(tested.targets, tested.predicted, len(tested.labels), groups)
+    return {str(name): count.tolist() for name, count in zip(names, counts, strict=True)}
 
 
 def _deviation(values: Sequence[float]) -> float | None:

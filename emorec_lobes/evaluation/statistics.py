@@ -29,6 +29,7 @@ def interval(
 
     Plain percentiles are too narrow for few speakers, so they are taken further out: at
     Phi(-sqrt(n / (n - 1)) t), t the Student quantile with n - 1 degrees of freedom, n the number of units drawn.
+    Over several seeds of one system: `runs.interval_over_runs`.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile interval); Hesterberg,
     What Teachers Should Know About the Bootstrap, The American Statistician 69(4), 2015 (expanded percentiles).
@@ -64,7 +65,7 @@ def interval(
     >>> band["low"], band["high"], band["method"]
     (0.5, 1.0, 'bootstrap over 2 speakers, expanded percentiles')
     """
-    _check(metric, level, num_resamples)
+    check_options(metric, level, num_resamples)
     generator = np.random.default_rng(seed)
     names = np.array(["" if name is None else name for name in speakers] if speakers is not None else [""], dtype=str)
     distinct, groups = np.unique(names, return_inverse=True)
@@ -78,23 +79,31 @@ def interval(
         num_units = len(distinct)
         drawn = _draw_speakers(count_confusions(targets, predictions, len(labels), groups), num_resamples, generator)
         units = f"{num_units} speakers"
-    tail = _tail(level, num_units)
-    low, high = np.quantile(from_confusion(drawn)[metric], [tail, 1 - tail])
     return {
         "metric": metric,
-        "low": float(low),
-        "high": float(high),
-        "level": level,
+        **band_of(from_confusion(drawn)[metric], level, num_units, least=0.0),
         "method": f"bootstrap over {units}, expanded percentiles",
         "num_resamples": num_resamples,
         "seed": seed,
     }
 
 
+def band_of(drawn: np.ndarray, level: float, num_units: int, least: float) -> dict[str, float]:
+    """`low`, `high` and `level`: expanded percentiles of resampled values, which lie between `least` and 1."""
+    tail = float(stats.norm.cdf(reach(level, num_units)))
+    low, high = np.clip(np.quantile(drawn, [tail, 1 - tail]), least, 1.0)
+    return {"low": float(low), "high": float(high), "level": level}
+
+
+def draw_times(num_units: int, num_resamples: int, generator: np.random.Generator) -> np.ndarray:
+    """How often each unit is drawn, as many as there are, with replacement: (R, N)."""
+    return generator.multinomial(num_units, np.full(num_units, 1 / num_units), size=num_resamples)
+
+
 def _draw_speakers(confusions: np.ndarray, num_resamples: int, generator: np.random.Generator) -> np.ndarray:
     """As many speakers as there are, with replacement: (G, K, K) -> (R, K, K)."""
     num_speakers, num_classes, _ = confusions.shape
-    times = generator.multinomial(num_speakers, np.full(num_speakers, 1 / num_speakers), size=num_resamples)
+    times = draw_times(num_speakers, num_resamples, generator)
     # As floats, the product runs in BLAS; counts stay exact.
     summed = times.astype(np.float64) @ confusions.reshape(num_speakers, -1).astype(np.float64)
     return summed.reshape(num_resamples, num_classes, num_classes)
@@ -108,16 +117,16 @@ def _draw_utterances(confusion: np.ndarray, num_resamples: int, generator: np.ra
     return drawn.reshape(num_resamples, *confusion.shape)
 
 
-def _tail(level: float, num_units: int) -> float:
-    """The share of resamples left out on each side."""
+def reach(level: float, num_units: int) -> float:
+    """How many standard deviations below the middle the lower end lies; negative."""
     tail = (1 - level) / 2
     if num_units < 2:
-        return tail
-    reach = stats.t.ppf(tail, num_units - 1) * np.sqrt(num_units / (num_units - 1))
-    return float(stats.norm.cdf(reach))
+        return float(stats.norm.ppf(tail))
+    return float(stats.t.ppf(tail, num_units - 1) * np.sqrt(num_units / (num_units - 1)))
 
 
-def _check(metric: str, level: float, num_resamples: int) -> None:
+def check_options(metric: str, level: float, num_resamples: int) -> None:
+    """Refuses options that mean nothing, with a `ConfigError`."""
     if metric not in METRICS:
         raise ConfigError(not_one_of("metric", metric, METRICS))
     if not 0 < level < 1:

@@ -1,3 +1,4 @@
+import os
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.image import imread
 
 from emorec_lobes.errors import DataError
 from emorec_lobes.evaluation import figures
+from emorec_lobes.evaluation.comparison import compare
 from emorec_lobes.evaluation.report import results_record
 
 
@@ -184,12 +186,26 @@ def test_a_picture_cut_short_keeps_the_old_one_and_leaves_nothing_else(tmp_path,
     figures.layer_weights_figure([0.5, 0.5], path)
     before = path.read_bytes()
 
-    def cut_short(self, target, **_):
-        target.write_bytes(b"\x89PNG")
+    def cut_short(descriptor):
+        os.ftruncate(descriptor, 4)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Figure, "savefig", cut_short)
+    monkeypatch.setattr(os, "fsync", cut_short)
     with pytest.raises(OSError, match="No space"):
         figures.layer_weights_figure([0.1, 0.9], path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["layers.png"]
     assert path.read_bytes() == before
+
+
+def test_the_forest_figure_shows_each_systems_mean_interval_and_seeds(drawn, two_systems, tmp_path):
+    table = compare([two_systems], two_systems / "plain")
+    figures.forest_figure(table, tmp_path / "f.png")
+    axes = drawn[0].axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["ser_small", "ser_small --refit\u00a0True"]
+    lines = [[tuple(map(float, xy)) for xy in line.get_xydata()] for line in axes.lines]
+    for place, row in enumerate(table.rows):
+        assert [(row.uar, place)] in lines
+        assert [(row.band["low"], place), (row.band["high"], place)] in lines
+        assert [(score, place) for score in row.system.scores("uar")] in lines
+    assert axes.get_ylim()[0] > axes.get_ylim()[1], "the first row stands on top"
+    assert any(f"{table.rows[1].uar:.3f}" in text.get_text() for text in axes.texts)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emorec_lobes.errors import ProtocolError
-from emorec_lobes.evaluation.metrics import METRICS, scores
+from emorec_lobes.evaluation.metrics import METRICS, from_confusion, scores
 from emorec_lobes.evaluation.predictions import Predictions
 from emorec_lobes.evaluation.report import markdown_table, results_record, terminal_table, versions
 
@@ -85,6 +85,36 @@ def test_folds_stand_in_the_order_of_their_numbers_then_of_their_names():
     folds = ["10", "b", "2", "a", "1"]
     record = results_record(with_folds(folds, [0, 1, 0, 1, 0], [0, 1, 0, 1, 0]), {}, {})
     assert [row["fold"] for row in record["folds"]] == ["1", "2", "10", "a", "b"]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_score_can_be_had_from_the_speakers_counts(answers, record, name):
+    total = np.sum(list(record["confusion_by_speaker"].values()), axis=0)
+    assert total.tolist() == record["confusion"]
+    assert from_confusion(total)[name] == pytest.approx(record[name])
+
+
+def test_a_speakers_counts_are_those_of_the_speakers_rows_and_unknown_ones_stand_together():
+    table = with_folds(["1"] * 5, [0, 1, 0, 1, 1], [0, 0, 1, 1, 0])
+    speakers = ["y", "", "x", None, "x"]
+    columns = (table.ids, table.folds, table.splits, speakers, table.targets, table.labels, table.probabilities)
+    record = results_record(Predictions(*columns), {}, {})
+    assert list(record["confusion_by_speaker"].items()) == [
+        ("", [[0, 0], [1, 1]]),
+        ("x", [[0, 1], [1, 0]]),
+        ("y", [[1, 0], [0, 0]]),
+    ]
+
+
+def test_each_fold_names_the_speakers_it_tested():
+    record = results_record(with_folds(["1", "2", "1", "1"], [0, 1, 0, 1], [0, 1, 1, 1]), {}, {})
+    assert [fold["speakers"] for fold in record["folds"]] == [["x", "y"], ["y"]]
+
+
+def test_the_command_is_kept_where_there_is_one(answers):
+    command = {"recipe": "recipes/X/train.py", "hparams": "x.yaml", "overrides": {"lr": "0.1"}, "fingerprint": "00"}
+    assert results_record(answers(), STAMP, {}, command)["command"] == command
+    assert results_record(answers(), STAMP, {})["command"] is None
 
 
 def test_one_fold_has_no_deviation_and_no_summary_rows():

@@ -1,0 +1,174 @@
+"""Tables of systems side by side, made of nothing but their records."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emorec_lobes.evaluation.report import Record, corpus_title, piped, rounded
+from emorec_lobes.evaluation.runs import difference_over_runs, interval_over_runs
+from emorec_lobes.evaluation.systems import BASE_FOLDER, System, base_of, command_line, group_records, read_records
+
+NO_RESULTS = "No results yet."
+Band = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A system with its scores; a band is None where no interval can be drawn, or no difference is asked for."""
+
+    system: System
+    uar: float
+    deviation: float | None  # over seeds, n - 1 form
+    band: Band | None
+    difference: float | None
+    difference_band: Band | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Systems that were tested alike: the one the others are compared with first, then by falling UAR."""
+
+    rows: tuple[Row, ...]
+    base: System | None
+    sources: tuple[Path, ...]  # the files it was made of
+
+    @property
+    def test(self) -> Record:
+        """A record, for what all share: corpus, labels, folds."""
+        return self.rows[0].system.any_record
+
+
+def compare(places: Sequence[Path], base: Path | None = None) -> Table:
+    """Reads records and puts their systems side by side.
+
+    Arguments
+    ---------
+    places : sequence of Path
+        As `systems.read_records` takes them.
+    base : Path, optional
+        Where the runs of the system lie that the others are compared with. Kept records say it by themselves, by the
+        folder `base`.
+
+    Raises
+    ------
+    ConfigError, DataError, ProtocolError
+        As `systems.read_records`, `group_records` and `base_of`.
+    """
+    records = read_records([*places, *([base] if base else [])])
+    chosen = {path: record for path, record in records.items() if path.parent.name == BASE_FOLDER}
+    if base:
+        chosen = read_records([base])
+    systems = group_records(records)
+    compared_with = base_of(systems, chosen)
+    rows = [_row(system, compared_with) for system in systems]
+    rows.sort(key=lambda row: (row.system is not compared_with, -row.uar, row.system.name))
+    return Table(tuple(rows), compared_with, tuple(records))
+
+
+def _row(system: System, base: System | None) -> Row:
+    scores = system.scores("uar")
+    is_compared = base is not None and system is not base
+    # Speakers that are unknown, or a single one, cannot be resampled.
+    resampled = len(system.confusions[0]) > 1 and "" not in system.confusions[0]
+    return Row(
+        system=system,
+        uar=float(np.mean(scores)),
+        deviation=float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
+        band=interval_over_runs(system.confusions) if resampled else None,
+        difference=float(np.mean(scores) - np.mean(base.scores("uar"))) if is_compared else None,
+        difference_band=difference_over_runs(system.confusions, base.confusions) if is_compared and resampled else None,
+    )
+
+
+def protocol_in_short(stamp: Mapping[str, Any]) -> str:
+    """How a result was won, in a few words; what is not named was not done.
+
+    Example
+    -------
+    >>> protocol_in_short({"protocol": "strict", "refit_on_train_and_valid": True, "normalise": "speaker",
+    ...                    "speaker_statistics_over": "all utterances of a speaker"})
+    'strict + refit, speaker-normalised, statistics over test speakers'
+    """
+    over = stamp.get("speaker_statistics_over", "not stated")
+    words = [
+        f"{stamp['protocol']}{' + refit' if stamp.get('refit_on_train_and_valid') else ''}",
+        "speaker-normalised" if stamp.get("normalise") == "speaker" else "",
+        {"nothing": "", "not stated": "speaker statistics not stated"}.get(over, "statistics over test speakers"),
+    ]
+    return ", ".join(filter(None, words))
+
+
+def markdown_comparison(table: Table | None) -> str:
+    """The table as Markdown: what was tested, a row a system, how to read it, and the commands, folded.
+
+    None, a table without records, is the line "No results yet.".
+    """
+    if table is None:
+        return f"{NO_RESULTS}\n"
+    blocks = [_tested(table.test), piped(_cells(table), num_texts=3), _legend(table), _commands(table)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _tested(record: Record) -> str:
+    speakers = [name for name in record["confusion_by_speaker"] if name]
+    known = f"{len(speakers)} speakers" if "" not in record["confusion_by_speaker"] else "speakers unknown"
+    parts = [f"{record['num_utterances']} test utterances", known, f"{len(record['folds'])} folds"]
+    return f"{corpus_title(record)}: {', '.join(parts)}; {', '.join(record['labels'])}."
+
+
+def _cells(table: Table) -> list[list[str]]:
+    head = ["system", "seeds", "protocol", "UAR", "± sd", "95 % interval", "accuracy", "weighted F1"]
+    if table.base:
+        head += ["against the first row"]
+    return [head, *(_row_cells(row, bool(table.base)) for row in table.rows)]
+
+
+def _row_cells(row: Row, has_base: bool) -> list[str]:
+    system = row.system
+    cells = [
+        f"`{system.name}`",
+        ", ".join(map(str, system.runs)),
+        protocol_in_short(system.any_record["stamp"]),
+        rounded(row.uar),
+        rounded(row.deviation),
+        _span(row.band),
+        rounded(float(np.mean(system.scores("accuracy")))),
+        rounded(float(np.mean(system.scores("weighted_f1")))),
+    ]
+    if has_base:
+        band = f" ({_span(row.difference_band, _signed)})" if row.difference_band else ""
+        cells += ["-" if row.difference is None else _signed(row.difference) + band]
+    return cells
+
+
+def _span(band: Band | None, form: Callable[[float], str] = rounded) -> str:
+    return "-" if band is None else f"{form(band['low'])} to {form(band['high'])}"
+
+
+def _signed(value: float) -> str:
+    """With its sign, and no sign where it rounds to nothing."""
+    text = f"{value:+.3f}"
+    return "0.000" if float(text) == 0 else text.replace("-", "−")
+
+
+def _legend(table: Table) -> str:
+    """How to read the table, in the words of the methods that were used."""
+    words = [
+        "Scores are pooled over the test utterances of all folds, then averaged over seeds; "
+        "± sd is the deviation over seeds (n - 1)."
+    ]
+    methods = [row.band["method"] for row in table.rows if row.band]
+    methods += [row.difference_band["method"] for row in table.rows if row.difference_band]
+    if methods:
+        words.append(f"Intervals: {'; '.join(dict.fromkeys(methods))}.")
+    else:
+        words.append("No interval: it needs two speakers or more, all known.")
+    return " ".join(words)
+
+
+def _commands(table: Table) -> str:
+    lines = "\n".join(command_line(row.system) for row in table.rows)
+    return f"<details><summary>Commands</summary>\n\n```sh\n{lines}\n```\n\n</details>"
