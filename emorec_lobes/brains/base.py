@@ -1,6 +1,7 @@
 """What every emotion Brain shares: nominal epochs of N updates, scores, checkpoints, resume."""
 
 import json
+import random
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -43,16 +44,20 @@ class History:
 
 @register_checkpoint_hooks
 class RandomState:
-    """Torch's random state, CPU and GPU: what dropout draws from. SpeechBrain does not save it."""
+    """Torch's random state, CPU and GPU, and Python's: what dropout and augmentation draw from.
+
+    SpeechBrain does not save it.
+    """
 
     @mark_as_saver
     def _save(self, path: Path) -> None:
         gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-        torch.save({"cpu": torch.get_rng_state(), "gpu": gpu}, path)
+        torch.save({"cpu": torch.get_rng_state(), "gpu": gpu, "python": random.getstate()}, path)
 
     @mark_as_loader
     def _recover(self, path: Path, end_of_epoch: bool) -> None:
         state = torch.load(path, weights_only=True, map_location="cpu")
+        random.setstate(state["python"])
         torch.set_rng_state(state["cpu"])
         if torch.cuda.is_available() and len(state["gpu"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["gpu"])
@@ -68,7 +73,7 @@ class EmotionBrain(sb.Brain):
     (validations without a better UAR before training stops, or null), `lr_annealing` (a
     SpeechBrain scheduler that is a function of the epoch, such as LinearScheduler or
     StepScheduler, or null; it is given the nominal epoch), `loss_read_interval`,
-    `epoch_counter`, `train_logger` and `tensorboard_logger` (or null).
+    `epoch_counter`, `train_logger` (a `FileTrainLogger`) and `tensorboard_logger` (or null).
     """
 
     def __init__(self, *args: Any, has_valid: bool = True, **kwargs: Any) -> None:
@@ -148,8 +153,13 @@ class EmotionBrain(sb.Brain):
         return {name: found[name] for name in ("accuracy", "uar", "weighted_f1", "macro_f1")}
 
     def on_fit_start(self) -> None:
-        """SpeechBrain's, then stops at once if the recovered history says training was over."""
+        """SpeechBrain's, then finishes what a killed run left undone, and stops if training was over."""
         super().on_fit_start()
+        self._delete_checkpoints()
+        if if_main_process():
+            Path(self.hparams.train_logger.save_file).unlink(missing_ok=True)
+        for row in self.history.rows:
+            self._log(row)
         self._stop_if_no_better()
 
     def _wrap_distributed(self) -> None:
@@ -164,13 +174,21 @@ class EmotionBrain(sb.Brain):
         rate = self.optimizer.param_groups[0]["lr"]
         update = min(epoch * self.hparams.updates_per_validation, self.hparams.number_of_updates)
         self.history.rows.append({"update": update, "train": self._train_means, "valid": valid, "lr": rate})
-        # Saved before it is logged: a run killed in between logs this epoch once, not twice.
-        meta = {"update": update, **({"uar": valid["uar"]} if valid else {})}
-        self.checkpointer.save_and_keep_only(meta=meta, max_keys=["uar"] if valid else [], importance_keys=[])
-        self.hparams.train_logger.log_stats({"update": update, "lr": rate}, self._train_means, valid, verbose=False)
+        # Saved before it is logged: a run killed in between logs the epoch when it goes on, and not twice.
+        self.checkpointer.save_checkpoint(meta={"update": update, **({"uar": valid["uar"]} if valid else {})})
+        self._delete_checkpoints()
+        self._log(self.history.rows[-1])
         if self.hparams.tensorboard_logger is not None and if_main_process():
             self.hparams.tensorboard_logger.log_stats({"epoch": update, "lr": rate}, self._train_means, valid)
         self._stop_if_no_better()
+
+    def _delete_checkpoints(self) -> None:
+        """Keeps the latest checkpoint and, where validation chooses, the best."""
+        self.checkpointer.delete_checkpoints(max_keys=["uar"] if self.has_valid else [])
+
+    def _log(self, row: dict[str, Any]) -> None:
+        about = {"update": row["update"], "lr": row["lr"]}
+        self.hparams.train_logger.log_stats(about, row["train"], row["valid"], verbose=False)
 
     def _stop_if_no_better(self) -> None:
         scored = [row["valid"]["uar"] for row in self.history.rows if row["valid"] is not None]

@@ -17,10 +17,15 @@ class SERBrain(EmotionBrain):
     the cross-entropy. An utterance is cut into consecutive segments, and its probabilities
     are the mean of its segments' softmax outputs.
 
+    Deviates: `segment_weights: frames`, so that a tail of a few frames does not count as much
+    as a full segment; the authors weigh all alike (equal).
+
     Expects in `modules`: `model`. Expects in `hparams`, beside those of `EmotionBrain`:
     `emotion_weight`, `mel_first_weight`, `mel_weight`, `masked` (whether padded frames are
     kept out of the losses), `reconstruction_loss`, `class_weights` (K numbers or
-    null), `segments_per_forward`.
+    null), `label_smoothing`, `spec_augment` (whether `layer_augment` augments the layers of
+    crops, the targets staying clean), `segment_weights` (`equal`, or `frames`: each by its
+    valid frames), `segments_per_forward`.
     """
 
     def compute_forward(self, batch: Any, stage: sb.Stage) -> Any:
@@ -29,7 +34,10 @@ class SERBrain(EmotionBrain):
         if stage is sb.Stage.TRAIN:
             phones = batch.phones.data if self._reconstructs else None
             num_valid = batch.num_valid.to(self.device)  # SpeechBrain moves tensors, and this was made of numbers
-            return self.modules.model(batch.layers.data, batch.speaker_vector.data, phones, num_valid)
+            layers = batch.layers.data
+            if self.hparams.spec_augment:
+                layers = self.hparams.layer_augment(layers)
+            return self.modules.model(layers, batch.speaker_vector.data, phones, num_valid)
         return self._classify(batch.layers.data, batch.num_valid.data, batch.speaker_vector.data)
 
     def compute_objectives(self, predictions: Any, batch: Any, stage: sb.Stage) -> Tensor:
@@ -38,7 +46,9 @@ class SERBrain(EmotionBrain):
         if stage is not sb.Stage.TRAIN:
             self.log_probabilities(batch.id, predictions.exp(), targets)
             return nll_loss(predictions, targets)
-        emotion = cross_entropy(predictions.logits, targets, weight=self._class_weights())
+        emotion = cross_entropy(
+            predictions.logits, targets, weight=self._class_weights(), label_smoothing=self.hparams.label_smoothing
+        )
         loss = self.hparams.emotion_weight * emotion
         terms = {"emotion": emotion}
         if self._reconstructs:
@@ -68,7 +78,7 @@ class SERBrain(EmotionBrain):
         return None if weights is None else torch.tensor(weights, dtype=torch.float32, device=self.device)
 
     def _classify(self, segments: Tensor, num_valid: Tensor, speaker: Tensor) -> Tensor:
-        """Mean of segment softmax: (B, N, T, L, D), (B, N), (B, E) -> (B, K) log-probabilities.
+        """Mean of segment softmax, weighted as `segment_weights` says: (B, N, T, L, D), (B, N), (B, E) -> (B, K), logs.
 
         Padding segments have no valid frame. The segments of all utterances go through the
         model together, `segments_per_forward` at a time so that memory stays bounded.
@@ -82,5 +92,7 @@ class SERBrain(EmotionBrain):
             for layers, vectors, counts in zip(*inputs, strict=True)
         ]
         probabilities = torch.cat(logits).float().softmax(dim=-1)
-        sums = probabilities.new_zeros(len(segments), probabilities.shape[-1]).index_add_(0, owner, probabilities)
-        return (sums / is_real.sum(dim=1, keepdim=True)).clamp_min(1e-12).log()
+        weights = (num_valid if self.hparams.segment_weights == "frames" else is_real).float()  # (B, N)
+        weighted = probabilities * weights[is_real].unsqueeze(-1)
+        sums = probabilities.new_zeros(len(segments), probabilities.shape[-1]).index_add_(0, owner, weighted)
+        return (sums / weights.sum(dim=1, keepdim=True)).clamp_min(1e-12).log()

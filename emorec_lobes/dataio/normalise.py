@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from emorec_lobes.corpora.manifest import Utterance
@@ -18,9 +19,9 @@ _MIN_STD = 1e-3
 class Normaliser:
     """Brings stored frames to zero mean and unit variance, feature by feature.
 
-    `speaker` pools all of a speaker's utterances, without looking at any label. For a test
-    speaker that means the test audio itself sets the scale, which is why the mode is part of
-    every result's protocol stamp.
+    `speaker` pools all of a speaker's utterances, without looking at any label: a recipe gives it a manifest
+    `without_labels`. For a test speaker the test audio itself sets the scale, which is why the mode is part
+    of every result's protocol stamp.
 
     Arguments
     ---------
@@ -47,15 +48,37 @@ class Normaliser:
         if mode == "speaker":
             self._pool(utterances)
 
-    def __call__(self, utterance_id: str, frames: Tensor) -> Tensor:
-        """Normalises some frames of an utterance: (t, L, D) -> (t, L, D)."""
+    def __call__(self, utterance_id: str, frames: Tensor, store: FeatureStore | None = None) -> Tensor:
+        """Normalises some frames of an utterance: (t, L, D) -> (t, L, D).
+
+        `store` is where they come from, if that is another one: an augmented copy is an utterance of its own, but
+        its speaker's statistics stay those of the originals.
+        """
         if self.mode == "none":
             return frames
+        if self.mode == "utterance" and store is not None:
+            return whiten(frames, *store.statistics(utterance_id))
+        return whiten(frames, *self._scale(utterance_id))
+
+    def statistics(self, utterance_id: str) -> tuple[Tensor, Tensor]:
+        """Mean and (biased) standard deviation of an utterance's normalised frames; no frame is read.
+
+        Returns
+        -------
+        mean, std : torch.Tensor, (L, D), float32
+        """
+        mean, std = self.store.statistics(utterance_id)
+        if self.mode == "none":
+            return mean, std
+        scale_mean, scale_std = self._scale(utterance_id)
+        # Whitening is affine, so it does to the mean what it does to a frame, and only its scale to the deviation.
+        return whiten(mean, scale_mean, scale_std), whiten(std, torch.zeros_like(std), scale_std)
+
+    def _scale(self, utterance_id: str) -> tuple[Tensor, Tensor]:
+        """Mean and deviation that the utterance's frames are whitened by."""
         if self.mode == "utterance":
-            mean, std = self.store.statistics(utterance_id)
-        else:
-            mean, std = self._of_speaker[self._speaker_of[utterance_id]]
-        return whiten(frames, mean, std)
+            return self.store.statistics(utterance_id)
+        return self._of_speaker[self._speaker_of[utterance_id]]
 
     def _pool(self, utterances: Mapping[str, Utterance]) -> None:
         ids_of = defaultdict(list)

@@ -45,6 +45,8 @@ class SpeechData:
         Frames of a crop and of a segment.
     reaches_end, keep_single_frame_tail : bool
         See `dataio.crops`.
+    copies : sequence of mapping
+        `layers`, `mel` and `phones` of augmented versions of the utterances; only crops are cut from them.
     """
 
     utterances: Mapping[str, Utterance]
@@ -57,25 +59,32 @@ class SpeechData:
     crop_frames: int
     reaches_end: bool = True
     keep_single_frame_tail: bool = True
+    copies: Sequence[Mapping[str, FeatureStore]] = ()
 
     def crop(self, utterance_id: str, fraction: float) -> tuple[Tensor, Tensor, Tensor, int]:
         """One crop, from one draw, of all that stands on the frame grid.
+
+        The original and its copies share [0, 1) evenly: a draw says which of them, and where in it.
 
         Returns
         -------
         layers (crop_frames, L, D), mel (crop_frames, M), phones (crop_frames,), num_valid
             Short utterances are padded with zeros; `num_valid` counts the real frames.
         """
-        start = crop_start(fraction, self._num_frames(utterance_id), self.crop_frames, self.reaches_end)
+        version, fraction = divmod(fraction * (1 + len(self.copies)), 1)
+        stores = (self._original, *self.copies)[int(version)]
+        start = crop_start(fraction, _num_frames(utterance_id, stores), self.crop_frames, self.reaches_end)
         stop = start + self.crop_frames
-        frames = self.normaliser(utterance_id, self.layers.read(utterance_id, start, stop))
-        mel = self.mel.read(utterance_id, start, stop).float()
-        phones = self.phones.read(utterance_id, start, stop).long()
+        frames = self.normaliser(utterance_id, stores["layers"].read(utterance_id, start, stop), stores["layers"])
+        mel = stores["mel"].read(utterance_id, start, stop).float()
+        phones = stores["phones"].read(utterance_id, start, stop).long()
         return (*(pad_frames(part, self.crop_frames) for part in (frames, mel, phones)), len(frames))
 
     def segments(self, utterance_id: str) -> tuple[Tensor, Tensor]:
         """All segments of an utterance: layers (N, crop_frames, L, D) and num_valid (N,)."""
-        bounds = segment_bounds(self._num_frames(utterance_id), self.crop_frames, self.keep_single_frame_tail)
+        bounds = segment_bounds(
+            _num_frames(utterance_id, self._original), self.crop_frames, self.keep_single_frame_tail
+        )
         frames = self.normaliser(utterance_id, self.layers.read(utterance_id, 0, bounds[-1][1]))
         parts = [pad_frames(frames[start:stop], self.crop_frames) for start, stop in bounds]
         return torch.stack(parts), torch.tensor([stop - start for start, stop in bounds])
@@ -111,11 +120,16 @@ class SpeechData:
         dataset.add_dynamic_item(self.target, takes="emotion", provides="target")
         dataset.add_dynamic_item(self.speaker_vectors.__getitem__, takes="id", provides="speaker_vector")
 
-    def _num_frames(self, utterance_id: str) -> int:
-        counts = {store.num_frames(utterance_id) for store in (self.layers, self.mel, self.phones)}
-        if len(counts) != 1:
-            raise StoreError(
-                f"The features of {utterance_id!r} have {sorted(counts)} frames in their stores and must agree. "
-                "Extract them again."
-            )
-        return counts.pop()
+    @property
+    def _original(self) -> dict[str, FeatureStore]:
+        return {"layers": self.layers, "mel": self.mel, "phones": self.phones}
+
+
+def _num_frames(utterance_id: str, stores: Mapping[str, FeatureStore]) -> int:
+    counts = {store.num_frames(utterance_id) for store in stores.values()}
+    if len(counts) != 1:
+        raise StoreError(
+            f"The features of {utterance_id!r} have {sorted(counts)} frames in their stores and must agree. "
+            "Extract them again."
+        )
+    return counts.pop()

@@ -5,13 +5,14 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from speechbrain.utils.checkpoints import Checkpoint, Checkpointer
+from speechbrain.utils.checkpoints import CKPT_PREFIX, Checkpoint, Checkpointer
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 from yaml import YAMLError
 
@@ -51,14 +52,17 @@ class AtomicCheckpointer(Checkpointer):
 
     def _save_whole(self, meta: Mapping[str, Any] | None, **kwargs: Any) -> Checkpoint | None:
         visible = self.checkpoints_dir
+        # A clock that was set back, or another machine's, must not make the newest checkpoint an older one.
+        now = max([time.time(), *(listed.meta["unixtime"] + 1e-3 for listed in self.list_checkpoints())])
         self.checkpoints_dir = visible / _UNFINISHED
         if if_main_process():
             shutil.rmtree(self.checkpoints_dir, ignore_errors=True)
             self.checkpoints_dir.mkdir(parents=True)
         try:
             files = sorted(f"{name}.ckpt" for name in self.recoverables)
+            about = {**(meta or {}), "files": files, "unixtime": now}
             with _written_in_full(visible):
-                saved = super().save_checkpoint(meta={**(meta or {}), "files": files}, **kwargs)
+                saved = super().save_checkpoint(meta=about, **kwargs)
         except OSError:
             shutil.rmtree(self.checkpoints_dir, ignore_errors=True)
             raise
@@ -69,6 +73,18 @@ class AtomicCheckpointer(Checkpointer):
             saved = self._show(saved)
         ddp_barrier()  # all processes see it
         return saved
+
+    def delete_checkpoints(self, **kwargs: Any) -> None:
+        """Deletes the least important checkpoints, and what a killed process left of others.
+
+        See `speechbrain.utils.checkpoints.Checkpointer.delete_checkpoints`.
+        """
+        super().delete_checkpoints(**kwargs)
+        if if_main_process():
+            whole = self._list_checkpoint_dirs()
+            for path in [self.checkpoints_dir / _UNFINISHED, *self.checkpoints_dir.glob(f"{CKPT_PREFIX}+*")]:
+                if path not in whole:
+                    shutil.rmtree(path, ignore_errors=True)
 
     def load_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Loads a checkpoint; see `speechbrain.utils.checkpoints.Checkpointer.load_checkpoint`.

@@ -1,10 +1,9 @@
-"""One fold from training to results.json, and all folds pooled."""
+"""One fold from training to results.json."""
 
-import hashlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -24,14 +23,16 @@ from emorec_lobes.brains.base import EmotionBrain
 from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.corpora.protocol import Fold
 from emorec_lobes.dataio.sampler import DrawSampler
-from emorec_lobes.errors import DataError, UnavailableError
-from emorec_lobes.evaluation.figures import confusion_figure, training_curves
-from emorec_lobes.evaluation.predictions import Predictions, read_predictions, write_predictions
-from emorec_lobes.evaluation.report import corpus_title, markdown_table, results_record
+from emorec_lobes.errors import UnavailableError
+from emorec_lobes.evaluation.figures import training_curves
+from emorec_lobes.evaluation.predictions import Predictions, write_predictions
+from emorec_lobes.evaluation.report import corpus_title, results_record
 from emorec_lobes.experiments.checkpoints import AtomicCheckpointer
+from emorec_lobes.experiments.command import command
 from emorec_lobes.experiments.fingerprint import FINGERPRINT, check_fingerprint, fold_fingerprint, num_processes
+from emorec_lobes.experiments.results import read_record, write_results
 from emorec_lobes.experiments.settings import Settings
-from emorec_lobes.files import read_json, write_atomically, write_json
+from emorec_lobes.files import write_atomically, write_json
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,19 @@ class FoldData:
 
 
 @dataclass(frozen=True)
+class FoldAnswers:
+    """What was answered in one fold, and by what."""
+
+    predictions: Predictions  # the test rows, and the validation rows where there are any
+    chosen: dict[str, Any]  # what validation chose; goes into the stamp
+    save: Callable[[Path, dict[str, Any]], None]  # (folder, record): writes what else is worth keeping
+
+
+# (task, settings, run_opts, fold, utterances, folder) -> what runs one fold, whatever it trains.
+FoldSolver = Callable[[Any, Settings, Any, Fold, Mapping[str, Utterance], Path], FoldAnswers]
+
+
+@dataclass(frozen=True)
 class Trained:
     """A Brain after training, with the update whose weights are used."""
 
@@ -57,7 +71,7 @@ class Trained:
 
 
 def run_fold(
-    brain_class: type[EmotionBrain],
+    solve: FoldSolver,
     task: Any,
     settings: Settings,
     run_opts: Any,
@@ -65,7 +79,7 @@ def run_fold(
     utterances: Mapping[str, Utterance],
     stamp: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Trains and evaluates one fold, or returns its record if that is already there."""
+    """Solves one fold and writes its results, or returns its record if that is already there."""
     folder = Path(settings["output_folder"]) / f"fold_{fold.name}"
     fingerprint = fold_fingerprint(settings, task, run_opts, fold, utterances)
     check_fingerprint(folder, fingerprint)
@@ -76,6 +90,27 @@ def run_fold(
         write_json(folder / FINGERPRINT, fingerprint)
         counts = ", ".join(f"{split} {len(getattr(fold, split))}" for split in ("train", "valid", "test"))
         print(f"fold {fold.name} ({counts} utterances): {folder}", file=sys.stderr)
+    answers = solve(task, settings, run_opts, fold, utterances, folder)
+    stamped = {**stamp, **answers.chosen}
+    record = results_record(answers.predictions.only("test"), stamped, fingerprint, command(settings, run_opts))
+    if if_main_process():
+        answers.save(folder, record)
+        write_predictions(folder / "predictions.csv", answers.predictions)
+        write_results(folder, record)  # results.json comes last and says that the fold is done
+    sb.utils.distributed.ddp_barrier()
+    return record
+
+
+def train_brain(
+    brain_class: type[EmotionBrain],
+    task: Any,
+    settings: Settings,
+    run_opts: Any,
+    fold: Fold,
+    utterances: Mapping[str, Utterance],
+    folder: Path,
+) -> FoldAnswers:
+    """Trains a Brain on one fold, again on train and valid where the settings say so, and lets it answer."""
     selected = train(brain_class, task, settings, run_opts, fold, folder)
     tables = [predict(selected, "valid", fold, utterances)] if fold.valid else []
     final = selected
@@ -83,12 +118,11 @@ def run_fold(
         everything = replace(fold, train=(*fold.train, *fold.valid), valid=())
         final = train(brain_class, task, settings, run_opts, everything, folder / "refit", selected.chosen_update)
     tables.append(predict(final, "test", fold, utterances))
-    predictions = Predictions.concatenate(tables)
-    record = results_record(predictions.only("test"), {**stamp, "chosen_update": final.chosen_update}, fingerprint)
-    if if_main_process():
-        save_fold(folder, final, selected.history, predictions, record)
-    sb.utils.distributed.ddp_barrier()
-    return record
+    return FoldAnswers(
+        predictions=Predictions.concatenate(tables),
+        chosen={"chosen_update": final.chosen_update},
+        save=partial(save_training, final, selected.history),
+    )
 
 
 def train(
@@ -106,6 +140,7 @@ def train(
     """
     per_validation = min(settings["updates_per_validation"], settings["number_of_updates"])
     overrides = {"fold": fold.name, "fold_folder": str(folder), "updates_per_validation": per_validation}
+    overrides |= task.overrides(settings, fold)
     hparams = settings.build(**overrides)
     updates = hparams["number_of_updates"] = stop_after or settings["number_of_updates"]
     if if_main_process():
@@ -177,6 +212,14 @@ def predict(trained: Trained, split: str, fold: Fold, utterances: Mapping[str, U
     brain, labels = trained.brain, tuple(trained.hparams["labels"])
     loader = evaluation_loader(getattr(trained.data, split), trained.hparams)
     brain.evaluate(loader, max_key="uar" if brain.has_valid else None)
+    probabilities = np.stack([brain.predictions[item] for item in getattr(fold, split)])
+    return tabulate(fold, split, utterances, labels, probabilities)
+
+
+def tabulate(
+    fold: Fold, split: str, utterances: Mapping[str, Utterance], labels: tuple[str, ...], probabilities: np.ndarray
+) -> Predictions:
+    """Class probabilities of a fold's `valid` or `test` utterances, (N, K) in their order, as a table."""
     ids = list(getattr(fold, split))
     return Predictions(
         ids=ids,
@@ -185,18 +228,12 @@ def predict(trained: Trained, split: str, fold: Fold, utterances: Mapping[str, U
         speakers=[utterances[item].speaker for item in ids],
         targets=[labels.index(utterances[item].emotion) for item in ids],
         labels=labels,
-        probabilities=np.stack([brain.predictions[item] for item in ids]),
+        probabilities=probabilities,
     )
 
 
-def save_fold(
-    folder: Path,
-    trained: Trained,
-    history: list[dict[str, Any]],
-    predictions: Predictions,
-    record: dict[str, Any],
-) -> None:
-    """Writes weights, predictions and figures, and last of all results.json, which says the fold is done."""
+def save_training(trained: Trained, history: list[dict[str, Any]], folder: Path, record: dict[str, Any]) -> None:
+    """Writes the weights, the history of the training and its figures."""
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
     weights = {
@@ -205,51 +242,10 @@ def save_fold(
         for key, value in module.state_dict().items()
     }
     write_atomically(folder / "model.safetensors", save(weights))
-    write_predictions(folder / "predictions.csv", predictions)
     write_json(folder / "history.json", {"rows": history, "chosen_update": trained.chosen_update})
-    title = f"fold {predictions.folds[0]} of the {corpus_title(record)}"
+    title = f"fold {record['folds'][0]['fold']} of the {corpus_title(record)}"
     training_curves(history, figures / "training_curves.png", trained.chosen_update, title)
     trained.data.draw_figures(trained.brain, figures, title)
-    write_results(folder, record)
-
-
-def write_results(folder: Path, record: dict[str, Any]) -> None:
-    """Writes results.md, the confusion matrix and results.json, in that order."""
-    (folder / "figures").mkdir(exist_ok=True)
-    confusion_figure(record, folder / "figures" / "confusion.png")
-    write_atomically(folder / "results.md", markdown_table(record))
-    write_json(folder / "results.json", record)
-
-
-def pool(folder: Path, stamp: Mapping[str, Any], fold_folders: Sequence[Path]) -> dict[str, Any]:
-    """One predictions.csv and one record above the folds; nothing is trained."""
-    tables = [fold_predictions(path) for path in fold_folders]
-    records = [read_record(path) for path in fold_folders]
-    predictions = Predictions.concatenate(tables)
-    data = "".join(record["fingerprint"]["data"] for record in records)
-    fingerprint = {
-        **records[0]["fingerprint"],
-        "data": hashlib.sha256(data.encode()).hexdigest()[:12],
-    }
-    chosen = [record["stamp"]["chosen_update"] for record in records]
-    record = results_record(predictions.only("test"), {**stamp, "chosen_update": chosen}, fingerprint)
-    if if_main_process():
-        write_predictions(folder / "predictions.csv", predictions)
-        write_results(folder, record)
-    return record
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """The results record of a finished fold."""
-    return dict(read_json(folder / "results.json", "the recipe", needed=("fingerprint", "stamp")))
-
-
-def fold_predictions(folder: Path) -> Predictions:
-    """The predictions of a finished fold."""
-    try:
-        return read_predictions(folder / "predictions.csv")
-    except DataError as error:
-        raise DataError(f"{error} Before that, delete {folder / 'results.json'}.") from None
 
 
 def tensorboard_logger(folder: Path) -> Any:

@@ -5,18 +5,22 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, redirect_stderr
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import speechbrain as sb
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
-from emorec_lobes.corpora.manifest import ManifestInfo, Utterance, read_info, read_manifest
+from emorec_lobes.corpora.leakage import check_leakage
+from emorec_lobes.corpora.manifest import ManifestInfo, Utterance, read_info, read_manifest, without_labels
 from emorec_lobes.corpora.prepare import options_of, prepare
-from emorec_lobes.corpora.protocol import Fold, check_leakage, make_folds, stamp
+from emorec_lobes.corpora.protocol import Fold, make_folds, stamp
 from emorec_lobes.errors import ConfigError, exit_code_of, not_one_of
 from emorec_lobes.evaluation.report import terminal_table
-from emorec_lobes.experiments.folds import FoldData, pool, run_fold
+from emorec_lobes.experiments.command import command
+from emorec_lobes.experiments.folds import FoldSolver, run_fold, train_brain
+from emorec_lobes.experiments.results import pool
 from emorec_lobes.experiments.settings import Settings, read_settings
 from emorec_lobes.features.speech import check_device
 from emorec_lobes.files import locked, read_json, write_json
@@ -42,23 +46,24 @@ REFUSED_OPTIONS = (
 
 
 class Task(Protocol):
-    """What differs between recipes: the features they need and the datasets they train on."""
+    """What differs between recipes: the features they need.
+
+    For a Brain it has `data(hparams, fold)`, the datasets, and `overrides(settings, fold)`, the hyperparameters that
+    a fold's own training utterances decide.
+    """
 
     audio_hashes: Mapping[str, str]
     features: Mapping[str, str]  # name -> fingerprint of what made them
 
     def __init__(self, settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any) -> None:
-        """Computes or opens the features of all utterances."""
-
-    def data(self, hparams: Mapping[str, Any], fold: Fold) -> FoldData:
-        """The datasets of one fold."""
+        """Computes or opens the features of all utterances, whose labels it cannot read (`without_labels`)."""
 
     def stamp(self, settings: Settings) -> dict[str, Any]:
         """What the inputs were, for the protocol stamp."""
 
 
 def main(brain_class: type, task_class: type[Task], argv: Sequence[str] | None = None) -> int:
-    """Runs a recipe.
+    """Runs a recipe that trains a Brain.
 
     Arguments
     ---------
@@ -67,6 +72,26 @@ def main(brain_class: type, task_class: type[Task], argv: Sequence[str] | None =
     task_class : type
         The `Task` that makes its data.
     argv : sequence of str, optional
+        As `run_recipe`.
+
+    Returns
+    -------
+    int
+        As `run_recipe`.
+    """
+    return run_recipe(partial(train_brain, brain_class), task_class, argv)
+
+
+def run_recipe(solve: FoldSolver, task_class: type[Task], argv: Sequence[str] | None = None) -> int:
+    """Runs a recipe, whatever it trains.
+
+    Arguments
+    ---------
+    solve : FoldSolver
+        Trains on one fold and answers it.
+    task_class : type
+        The `Task` that opens the features.
+    argv : sequence of str, optional
         `HPARAMS.yaml [--key value ...]`; the process's own by default.
 
     Returns
@@ -74,22 +99,22 @@ def main(brain_class: type, task_class: type[Task], argv: Sequence[str] | None =
     int
         As `errors.exit_code_of` says: 2 when the input is at fault, with one line on stderr.
     """
-    return exit_code_of(Path(sys.argv[0]).name, lambda: _main(brain_class, task_class, argv))
+    return exit_code_of(Path(sys.argv[0]).name, lambda: _run_recipe(solve, task_class, argv))
 
 
-def _main(brain_class: type, task_class: type[Task], argv: Sequence[str] | None) -> int:
+def _run_recipe(solve: FoldSolver, task_class: type[Task], argv: Sequence[str] | None) -> int:
     # When it is imported, this module warns of figures that nobody asks it for.
     logging.getLogger("speechbrain.utils.train_logger").disabled = True
     hparams_file, run_opts, overrides = parse_arguments(list(sys.argv[1:] if argv is None else argv))
     overrides += check_run_options(run_opts)
     sb.utils.distributed.ddp_init_group(run_opts)
-    record = run(brain_class, task_class, read_settings(Path(hparams_file), overrides), run_opts)
+    record = run(solve, task_class, read_settings(Path(hparams_file), overrides), run_opts)
     if if_main_process():
         print(terminal_table(record))
     return 0
 
 
-def run(brain_class: type, task_class: type[Task], settings: Settings, run_opts: Any) -> dict[str, Any]:
+def run(solve: FoldSolver, task_class: type[Task], settings: Settings, run_opts: Any) -> dict[str, Any]:
     """Trains and evaluates the folds that are asked for and not finished.
 
     Returns
@@ -111,17 +136,20 @@ def run(brain_class: type, task_class: type[Task], settings: Settings, run_opts:
             speaker_groups=settings["speaker_groups"],
         )
         chosen = choose_folds(folds, settings["fold"])
-        task = task_class(settings, utterances, run_opts)
+        for fold in folds:  # What needs no audio is refused now, not after hours of extraction.
+            check_leakage(fold, utterances, {})
+        task = task_class(settings, without_labels(utterances), run_opts)
         for fold in folds:
             check_leakage(fold, utterances, task.audio_hashes)
         # Only now: settings that are refused must not keep the folder from the next, mended ones.
         if if_main_process():
             write_json(folder / CLAIM, {"fingerprint": settings.fingerprint(), "settings": settings.identity()})
         stamped = {**run_stamp(settings, info, folds, utterances), **task.stamp(settings)}
-        records = [run_fold(brain_class, task, settings, run_opts, fold, utterances, stamped) for fold in chosen]
+        records = [run_fold(solve, task, settings, run_opts, fold, utterances, stamped) for fold in chosen]
         if len(chosen) < len(folds):
             return records[0]
-        return pool(folder, stamped, [Path(folder) / f"fold_{fold.name}" for fold in folds])
+        finished = [Path(folder) / f"fold_{fold.name}" for fold in folds]
+        return pool(folder, stamped, command(settings, run_opts), finished)
 
 
 def load_corpus(settings: Settings, folder: Path) -> tuple[dict[str, Utterance], ManifestInfo]:

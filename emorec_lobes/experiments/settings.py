@@ -67,6 +67,10 @@ class Settings:
         """12 hex digits that two runs share exactly when they train the same thing."""
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:12]
 
+    def description(self, key: str) -> str:
+        """What a key's object is made from, references resolved, as JSON text."""
+        return json.dumps(_plain(self[key]), sort_keys=True)
+
     def resolved(self, **overrides: Any) -> str:
         """The YAML text with references resolved, under further overrides, e.g. `fold`."""
         return resolve_references(io.StringIO(self.source), {**self.overrides, **overrides}).getvalue()

@@ -8,8 +8,9 @@ from speechbrain.utils.distributed import if_main_process, infer_device, run_on_
 from torch import Tensor
 
 from emorec_lobes.brains.base import EmotionBrain
-from emorec_lobes.corpora.manifest import Utterance
-from emorec_lobes.corpora.protocol import Fold
+from emorec_lobes.corpora.manifest import Utterance, with_labels
+from emorec_lobes.corpora.protocol import Fold, statistics_stamp
+from emorec_lobes.dataio.class_weights import check_class_weights, class_weights
 from emorec_lobes.dataio.enrolment import MODES, Enrolment, enrol
 from emorec_lobes.dataio.normalise import Normaliser
 from emorec_lobes.dataio.speech import SpeechData
@@ -20,9 +21,14 @@ from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.features.extract import extract
 from emorec_lobes.features.mel import NUM_MELS
 from emorec_lobes.features.phone_table import NUM_PHONES
+from emorec_lobes.features.phones import unaligned, warn_of_unaligned
 from emorec_lobes.features.speaker import DIM
 from emorec_lobes.features.spec import ExtractionSpec
+from emorec_lobes.features.store import FeatureStore
+from emorec_lobes.features.wave_copy import WaveCopy
 from emorec_lobes.files import write_json
+
+SEGMENT_WEIGHTS = ("equal", "frames")
 
 
 class SpeechTask:
@@ -33,14 +39,14 @@ class SpeechTask:
     settings : Settings
         Of a speech recipe.
     utterances : mapping
-        id -> `Utterance`. What is missing in the feature store is computed now.
+        id -> `Utterance`, may be `without_labels`. What is missing in the feature store is computed now.
     run_opts : mapping
         SpeechBrain's: the encoder runs on `device`, and `noprogressbar` hides the bar.
 
     Raises
     ------
     ConfigError
-        If the classes do not fit the model.
+        If the classes do not fit the model, or their weights or smoothing the loss.
     """
 
     def __init__(self, settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any) -> None:
@@ -50,35 +56,40 @@ class SpeechTask:
                 f"but is {settings['num_classes']} instead. Set both."
             )
         _check_sizes(settings)
+        _check_loss(settings)
         self.utterances = utterances
-        spec = ExtractionSpec(
-            encoder=settings["encoder"],
-            num_layers=settings["num_layers"],
-            encoder_dim=settings["encoder_dim"],
-            padding=settings["encoder_padding"],
-            aligner=settings["aligner"],
-            device=run_opts["device"] or infer_device(),
-        )
-        data_folder, root = Path(settings["data_folder"]), Path(settings["feature_folder"])
-        if data_folder.is_file():  # a table, whose paths start at its own folder
-            data_folder = data_folder.parent
-        run_on_main(
-            extract, [utterances, data_folder, root, spec, settings["extract_workers"], not run_opts["noprogressbar"]]
-        )
-        self.stores = spec.open(root)
+        self.stores = extract_features(settings, utterances, run_opts, aligner=settings["aligner"])
+        on_the_grid = {"aligner": settings["aligner"], "features": ("layers", "mel", "phones")}
+        self.copies = [
+            extract_features(settings, utterances, run_opts, **on_the_grid, copy=copy) for copy in wave_copies(settings)
+        ]
         self.audio_hashes = self.stores["layers"].audio_hashes
         self.features = {name: store.folder.name for name, store in self.stores.items()}
+        for number, stores in enumerate(self.copies, start=1):
+            self.features |= {f"{name}-copy{number}": store.folder.name for name, store in stores.items()}
+        self.unaligned = unaligned(self.stores["phones"], utterances)
+        if if_main_process():
+            warn_of_unaligned(self.unaligned, len(utterances))
         self.normaliser = Normaliser(self.stores["layers"], utterances, settings["normalise"])
 
     def stamp(self, settings: Settings) -> dict[str, Any]:
         """What the model was given of each utterance and speaker."""
         switches = settings["authors_switches"]
         by_speaker = "speaker" in (settings["normalise"], settings["enrolment"])
+        counted = {} if settings["aligner"] == "none" else {"unaligned_utterances": len(self.unaligned)}
         return {
             **{key: settings[key] for key in ("encoder", "normalise", "enrolment", "aligner")},
-            "unlabelled_audio_of_the_test_speaker": "used" if by_speaker else "not used",
+            **counted,
+            **statistics_stamp(by_speaker),
             "as_the_authors": [key for key in switches if settings[key] == switches[key]],
+            **{key: settings[key] for key in ("spec_augment", "wave_copies")},
         }
+
+    def overrides(self, settings: Settings, fold: Fold) -> dict[str, Any]:
+        """The hyperparameters that a fold's own training utterances decide."""
+        labelled = with_labels(self.utterances)
+        emotions = [labelled[item].emotion for item in fold.train]
+        return {"class_weights": class_weights(settings["class_weights"], settings["labels"], emotions)}
 
     def data(self, hparams: Mapping[str, Any], fold: Fold) -> FoldData:
         """Crops to train on, and whole utterances to evaluate."""
@@ -88,7 +99,7 @@ class SpeechTask:
         if if_main_process():
             write_json(folder / "enrolment.json", enrolment.enrolled)
         data = SpeechData(
-            utterances=self.utterances,
+            utterances=with_labels(self.utterances),
             labels=hparams["labels"],
             layers=self.stores["layers"],
             mel=self.stores["mel"],
@@ -98,6 +109,7 @@ class SpeechTask:
             crop_frames=hparams["crop_frames"],
             reaches_end=hparams["crop_reaches_end"],
             keep_single_frame_tail=hparams["keep_single_frame_tail"],
+            copies=self.copies,
         )
 
         def draw_figures(brain: EmotionBrain, figures: Path, title: str) -> None:
@@ -129,6 +141,45 @@ class SpeechTask:
         return Enrolment(vectors, enrolled)
 
 
+def extract_features(
+    settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any, **options: Any
+) -> dict[str, FeatureStore]:
+    """The stores of a speech recipe's features, after what was missing in them is computed.
+
+    `options` are further ones of `ExtractionSpec`: the aligner, or which features are wanted.
+    """
+    spec = ExtractionSpec(
+        encoder=settings["encoder"],
+        num_layers=settings["num_layers"],
+        encoder_dim=settings["encoder_dim"],
+        padding=settings["encoder_padding"],
+        device=run_opts["device"] or infer_device(),
+        **options,
+    )
+    data_folder, root = Path(settings["data_folder"]), Path(settings["feature_folder"])
+    if data_folder.is_file():  # a table, whose paths start at its own folder
+        data_folder = data_folder.parent
+    run_on_main(
+        extract, [utterances, data_folder, root, spec, settings["extract_workers"], not run_opts["noprogressbar"]]
+    )
+    return spec.open(root)
+
+
+def wave_copies(settings: Settings) -> list[WaveCopy]:
+    """The augmented copies of each utterance that training draws from, beside the original."""
+    if not settings["wave_copies"]:
+        return []
+    augment, made_from = settings.build()["wave_augment"], settings.description("wave_augment")
+    return [WaveCopy(number, made_from, augment) for number in range(1, settings["wave_copies"] + 1)]
+
+
+def _check_loss(settings: Settings) -> None:
+    """Refuses what the classification loss cannot use, before anything is extracted."""
+    check_class_weights(settings["class_weights"], settings["labels"])
+    if settings["label_smoothing"] >= 1:
+        raise ConfigError(f"`label_smoothing` must be below 1, but is {settings['label_smoothing']} instead. Lower it.")
+
+
 def _check_sizes(settings: Settings) -> None:
     """Refuses sizes that the features or one another do not allow, before anything is extracted."""
     for key, size in {"num_mels": NUM_MELS, "num_phones": NUM_PHONES, "speaker_dim": DIM}.items():
@@ -139,8 +190,9 @@ def _check_sizes(settings: Settings) -> None:
             f"`crop_frames` must be a multiple of `frames_per_code` ({settings['frames_per_code']}), "
             f"but is {settings['crop_frames']} instead. Change one of them."
         )
-    if settings["enrolment"] not in MODES:
-        raise ConfigError(not_one_of("enrolment", settings["enrolment"], MODES))
+    for key, valid in {"enrolment": MODES, "segment_weights": SEGMENT_WEIGHTS}.items():
+        if settings[key] not in valid:
+            raise ConfigError(not_one_of(key, settings[key], valid))
 
 
 def draw_model_figures(brain: EmotionBrain, crop: dict[str, Any], figures: Path, title: str) -> None:

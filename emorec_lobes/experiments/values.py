@@ -6,10 +6,10 @@ from typing import Any
 from emorec_lobes.errors import ConfigError
 
 # Every other whole number of a hyperparameter file counts something that there must be one of.
-_MAY_BE_0 = frozenset({"seed", "num_workers", "extract_workers"})
+_MAY_BE_0 = frozenset({"seed", "num_workers", "extract_workers", "wave_copies", "num_statistics"})
 
 # What a key holds whose value in the file may be null.
-_OPTIONAL = {"class_weights": list, "num_groups": int, "patience": int, "speaker_groups": list}
+_OPTIONAL = {"num_groups": int, "patience": int, "speaker_groups": list}
 
 _KINDS: dict[type, str] = {
     bool: "True or False",

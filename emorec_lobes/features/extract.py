@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from emorec_lobes.corpora.manifest import DATA_ROOT, Utterance, locate
@@ -23,6 +24,7 @@ from emorec_lobes.errors import ConfigError, DataError
 from emorec_lobes.features.audio import audio_hash, load_audio
 from emorec_lobes.features.spec import ExtractionSpec, Extractor
 from emorec_lobes.features.store import FeatureStore, disk_errors
+from emorec_lobes.features.wave_copy import stretched
 from emorec_lobes.files import locked, write_json
 from emorec_lobes.units import num_frames
 
@@ -100,7 +102,8 @@ def extract(
         work = (data_folder, root, spec)
         results = _in_processes(jobs, workers, *work) if workers else _here(jobs, *work)
         # With a delay the bar waits for the first result, so that an encoder that is not here is one line and no bar.
-        bar = tqdm(results, total=len(jobs), desc="features", unit="utt", delay=1e-3, disable=not progress)
+        title = "features" if spec.copy is None else f"features, copy {spec.copy.number}"
+        bar = tqdm(results, total=len(jobs), desc=title, unit="utt", delay=1e-3, disable=not progress)
         messages = dict(bar)
         failures = {key: messages[key] for key in utterances if messages.get(key)}
         stores = spec.open(root)
@@ -148,6 +151,7 @@ class _Worker:
         utterance = job.utterance
         wave = load_audio(locate(utterance.wav, self.data_folder), utterance.start, utterance.stop)
         digest = audio_hash(wave)
+        heard = wave if self.spec.copy is None else self.spec.copy(wave, utterance.id)
         for feature, source in job.sources.items():
             store = self.stores[feature]
             same_audio = utterance.id in store and store.entry(utterance.id).audio_hash == digest
@@ -155,14 +159,21 @@ class _Worker:
             if same_audio and feature != "phones":
                 store.confirm(utterance.id, source)
                 continue
-            if feature not in self.extractors:
-                self.extractors[feature] = self.spec.load(feature)
-            frames = self.extractors[feature](wave, utterance, self.data_folder)
-            if store.header.frame_shift_s and len(frames) != num_frames(len(wave)):
+            frames = self._frames(feature, wave, heard, utterance)
+            if store.header.frame_shift_s and len(frames) != num_frames(len(heard)):
                 raise DataError(
-                    f"`{feature}` of {utterance.id!r} must have {num_frames(len(wave))} frames, but has {len(frames)}."
+                    f"`{feature}` of {utterance.id!r} must have {num_frames(len(heard))} frames, but has {len(frames)}."
                 )
             store.write(utterance.id, frames, digest, source)
+
+    def _frames(self, feature: str, wave: Tensor, heard: Tensor, utterance: Utterance) -> Tensor:
+        """A feature of the wave that is heard; phones, which alignment files time in the original, follow its speed."""
+        if feature not in self.extractors:
+            self.extractors[feature] = self.spec.load(feature)
+        extractor = self.extractors[feature]
+        if feature != "phones" or heard is wave:
+            return extractor(heard, utterance, self.data_folder)
+        return stretched(extractor(wave, utterance, self.data_folder), len(wave), len(heard))
 
 
 def _here(jobs: list[_Job], data_folder: Path, root: Path, spec: ExtractionSpec) -> Iterator[tuple[str, str | None]]:

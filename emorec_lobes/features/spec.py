@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from emorec_lobes.features.phones import PhoneExtractor
 from emorec_lobes.features.speaker import SpeakerEmbedding
 from emorec_lobes.features.speech import layers_header, load_encoder
 from emorec_lobes.features.store import HEADER, FeatureStore, StoreHeader, read_header
+from emorec_lobes.features.wave_copy import WaveCopy
 from emorec_lobes.units import FRAME_SHIFT_S, SAMPLE_RATE_HZ
 
 FEATURES = ("layers", "mel", "phones", "speaker")
@@ -39,6 +40,8 @@ class ExtractionSpec:
         Those of `layers` (T, L, D), `mel` (T, 80), `phones` (T,) and `speaker` (1, 256) that are wanted.
     device : str
         Where the encoder runs. Not part of what the features are.
+    copy : WaveCopy, optional
+        Augments the waves first; its features lie in stores of their own.
 
     Example
     -------
@@ -54,6 +57,7 @@ class ExtractionSpec:
     aligner: str = "none"
     features: tuple[str, ...] = FEATURES
     device: str = "cpu"
+    copy: WaveCopy | None = None
 
     def __post_init__(self) -> None:
         for feature in self.features:
@@ -63,6 +67,13 @@ class ExtractionSpec:
 
     def header(self, feature: str) -> StoreHeader:
         """The header of a feature's store; loads no weights."""
+        header = self._header(feature)
+        if self.copy is None:
+            return header
+        name = f"{header.extractor}-copy{self.copy.number}"
+        return replace(header, extractor=name, identity={**header.identity, "wave": self.copy.identity})
+
+    def _header(self, feature: str) -> StoreHeader:
         if feature == "layers":
             return layers_header(self.encoder, self.num_layers, self.encoder_dim, self.padding)
         if feature == "mel":

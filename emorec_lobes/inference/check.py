@@ -26,6 +26,7 @@ SAFE_TAGS = frozenset(
         f"!new:{_MODELS}phone_encoder.PhoneEncoder",
         f"!new:{_MODELS}decoder.Decoder",
         f"!new:{_MODELS}decoder.PostNet",
+        f"!new:{_MODELS}statistics_pooling.StatisticsPooling",
     }
 )
 

@@ -28,6 +28,7 @@ _KEYS = (
     "enrolment",
     "crop_frames",
     "keep_single_frame_tail",
+    "segment_weights",
 )
 
 # Segments that go through the model together: a long file must not fill the memory.
@@ -82,11 +83,23 @@ class EmotionRecognizer:
         self._speaker = SpeakerEmbedding()
 
     def predict(self, path: Path) -> Prediction:
-        """The emotion of one audio file; the speaker vector is the utterance's own."""
+        """The emotion of one audio file; the speaker vector is the utterance's own.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be used, or the encoder's layers of it are not finite.
+        """
         wave = load_audio(Path(path))
-        layers = self._encoder.layers(wave).half().float()  # as the store keeps them in training
+        layers = self._encoder.layers(wave)
+        if not torch.isfinite(layers).all():
+            raise DataError(
+                f"The layers of {path} must be finite, but are not. Check the weights of {self.hparams['encoder']}."
+            )
+        layers = as_stored(layers)
         if self.hparams["normalise"] == "utterance":
-            layers = whiten(layers, layers.mean(dim=0), layers.std(dim=0, correction=0))
+            std, mean = torch.std_mean(layers, dim=0, correction=0)
+            layers = whiten(layers, mean, std)
         speaker = self._speaker(wave)
         if self.hparams["enrolment"] == "none":
             speaker = torch.zeros_like(speaker)
@@ -96,7 +109,7 @@ class EmotionRecognizer:
 
     @torch.inference_mode()
     def _classify(self, layers: Tensor, speaker: Tensor) -> Tensor:
-        """Mean softmax over the segments: (T, L, D), (1, E) -> (K,)."""
+        """Mean softmax over the segments, weighted as in training's evaluation: (T, L, D), (1, E) -> (K,)."""
         size = self.hparams["crop_frames"]
         bounds = segment_bounds(len(layers), size, self.hparams["keep_single_frame_tail"])
         segments = torch.stack([pad_frames(layers[start:stop], size) for start, stop in bounds])
@@ -105,7 +118,22 @@ class EmotionRecognizer:
             self.model(part.to(self.device), speaker.to(self.device).expand(len(part), -1), num_valid=valid).logits
             for part, valid in zip(segments.split(_SEGMENTS), counts.split(_SEGMENTS), strict=True)
         ]
-        return torch.cat(logits).float().softmax(dim=-1).mean(dim=0).cpu()
+        weights = (counts if self.hparams["segment_weights"] == "frames" else torch.ones_like(counts)).float()
+        probabilities = torch.cat(logits).float().softmax(dim=-1)
+        # Not a matrix product: on a GPU that may be rounded to ten bits.
+        return ((probabilities * weights.unsqueeze(-1)).sum(dim=0) / weights.sum()).cpu()
+
+
+def as_stored(layers: Tensor) -> Tensor:
+    """Rounded and clipped to half precision, as the store keeps layers in training.
+
+    Example
+    -------
+    >>> as_stored(torch.tensor([1.0001, -1e6]))
+    tensor([     1., -65504.])
+    """
+    largest = torch.finfo(torch.float16).max
+    return layers.clamp(-largest, largest).half().float()
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

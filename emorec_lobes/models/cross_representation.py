@@ -1,5 +1,7 @@
 """Cross-representation encoder-decoder: encoder layers + speaker -> codes -> emotion, and mel in training.
 
+        |--StatisticsPooling (optional)--> (B, S) -------------------|
+        |                                                            v
 layers (B, T, L, D) --mix--> (B, T, D) --ContentEncoder--> codes (B, N, Z) --classifier--> logits (B, K)
                                speaker (B, E) -^              |
                                                               v
@@ -19,6 +21,7 @@ from emorec_lobes.models.conv_norm import ConvStack
 from emorec_lobes.models.decoder import Decoder, PostNet
 from emorec_lobes.models.layer_mix import LayerMix
 from emorec_lobes.models.phone_encoder import PhoneEncoder
+from emorec_lobes.models.statistics_pooling import StatisticsPooling
 
 
 def down_sample(states: Tensor, frames_per_code: int) -> Tensor:
@@ -152,7 +155,8 @@ class CrossRepresentation(nn.Module):
 
     Source: Makiuchi 2021, section 3.1 and Figure 1. All parts are handed over ready-made.
 
-    Deviates: nothing beyond the parts; what the features hold beyond `num_valid` is taken for zeros.
+    Deviates: `statistics`, of which the authors have none; beyond the parts, nothing. What the features hold beyond
+    `num_valid` is taken for zeros.
 
     Arguments
     ---------
@@ -164,6 +168,8 @@ class CrossRepresentation(nn.Module):
         It, the decoder and the post-net are used in training only: a model that only recognises has none.
     decoder : Decoder, optional
     postnet : PostNet, optional
+    statistics : StatisticsPooling, optional
+        Tells the classifier, beside the codes, how the layers are distributed over the segment.
 
     Raises
     ------
@@ -192,6 +198,7 @@ class CrossRepresentation(nn.Module):
         phone_encoder: PhoneEncoder | None = None,
         decoder: Decoder | None = None,
         postnet: PostNet | None = None,
+        statistics: StatisticsPooling | None = None,
     ) -> None:
         super().__init__()
         training_parts = {"phone_encoder": phone_encoder, "decoder": decoder, "postnet": postnet}
@@ -207,6 +214,7 @@ class CrossRepresentation(nn.Module):
         self.phone_encoder = phone_encoder
         self.decoder = decoder
         self.postnet = postnet
+        self.statistics = statistics
 
     def forward(
         self, layers: Tensor, speaker: Tensor, phones: Tensor | None = None, num_valid: Tensor | None = None
@@ -230,7 +238,7 @@ class CrossRepresentation(nn.Module):
         speaker = speaker.to(dtype)
         mask = None if num_valid is None else frames_to_mask(num_valid, layers.shape[1])
         codes = self.encoder(self._mixed(layers).to(dtype), speaker, mask)
-        logits = self.classifier(codes)
+        logits = self.classifier(codes, None if self.statistics is None else self.statistics(layers, mask))
         if phones is None:
             return CrossRepresentationOutput(logits, codes)
         if self.decoder is None:

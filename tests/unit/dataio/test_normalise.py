@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from emorec_lobes.dataio.normalise import Normaliser
-from emorec_lobes.errors import ConfigError
+from emorec_lobes.corpora.manifest import without_labels
+from emorec_lobes.dataio.normalise import MODES, Normaliser
+from emorec_lobes.errors import ConfigError, ProtocolError
+
+from .conftest import make_store
 
 
 def test_none_leaves_the_frames_alone(layers, utterances):
@@ -36,11 +40,24 @@ def test_speaker_mode_whitens_all_of_a_speakers_frames_together(layers, utteranc
         assert torch.allclose(together.std(dim=0, correction=0), torch.ones(2, 3), atol=1e-4)
 
 
-def test_speaker_mode_looks_at_no_label(layers, utterances):
-    relabelled = {item: replace(value, emotion="sad") for item, value in utterances.items()}
+@pytest.mark.parametrize("mode", MODES)
+def test_no_mode_looks_at_a_label(layers, utterances, mode):
     frames = layers.read("a1")
-    before, after = (Normaliser(layers, corpus, "speaker")("a1", frames) for corpus in (utterances, relabelled))
-    assert torch.equal(before, after)
+    seen, unseen = (Normaliser(layers, each, mode)("a1", frames) for each in (utterances, without_labels(utterances)))
+    assert torch.equal(seen, unseen)
+
+
+class OneEmotionOnly(Normaliser):
+    """Pools, as is often done, a speaker's utterances of one emotion."""
+
+    def _pool(self, utterances):
+        super()._pool({item: value for item, value in utterances.items() if value.emotion == "sad"})
+
+
+def test_a_normaliser_that_picks_utterances_by_emotion_is_refused_where_labels_are_covered(layers, utterances):
+    assert OneEmotionOnly(layers, utterances, "speaker")
+    with pytest.raises(ProtocolError, match=r"`emotion` of 'a1' must stay unseen"):
+        OneEmotionOnly(layers, without_labels(utterances), "speaker")
 
 
 def test_speaker_mode_refuses_an_utterance_without_speaker(layers, utterances):
@@ -52,3 +69,36 @@ def test_speaker_mode_refuses_an_utterance_without_speaker(layers, utterances):
 def test_an_unknown_mode_is_refused(layers, utterances):
     with pytest.raises(ConfigError, match="Did you mean 'speaker'"):
         Normaliser(layers, utterances, "speakers")
+
+
+@pytest.fixture()
+def noise(tmp_path):
+    """Random frames in half precision, far from zero; one feature never moves, another hardly."""
+
+    def frames(item, num_frames):
+        values = np.random.default_rng(num_frames).normal(3, 2, (num_frames, 2, 3)).astype(np.float32)
+        values[:, 0, 0] = 1.5
+        values[:, 1, 1] = 1 + (np.arange(num_frames) % 2) / 1024
+        return values
+
+    return make_store(tmp_path, "noise", (2, 3), "float16", frames)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_statistics_are_those_of_the_normalised_frames(noise, utterances, mode):
+    normaliser = Normaliser(noise, utterances, mode)
+    for item in utterances:
+        frames = normaliser(item, noise.read(item)).double().numpy()
+        for found, slowly in zip(normaliser.statistics(item), (frames.mean(axis=0), frames.std(axis=0)), strict=True):
+            # What single precision leaves of a mean of 1 after division by the least deviation, 0.001.
+            np.testing.assert_allclose(found, slowly, rtol=1e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_statistics_are_had_without_reading_a_frame(noise, utterances, mode, monkeypatch):
+    def refuse(*args):
+        raise AssertionError("a frame was read")
+
+    monkeypatch.setattr(noise, "read", refuse)
+    mean, std = Normaliser(noise, utterances, mode).statistics("a1")
+    assert mean.shape == std.shape == (2, 3)

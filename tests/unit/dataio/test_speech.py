@@ -1,5 +1,9 @@
 """What the model is handed is cut from one place, padded with zeros, and counted right."""
 
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from speechbrain.dataio.batch import PaddedBatch
@@ -7,6 +11,7 @@ from speechbrain.dataio.batch import PaddedBatch
 from emorec_lobes.dataio.normalise import Normaliser
 from emorec_lobes.dataio.speech import SpeechData
 from emorec_lobes.errors import DataError, StoreError
+from emorec_lobes.features.store import FeatureStore
 
 
 @pytest.fixture()
@@ -68,3 +73,67 @@ def test_stores_that_disagree_on_the_frames_are_refused(data, mel):
     mel.write("a2", torch.zeros(90, 4), audio_hash="a2", source=(0, 0))
     with pytest.raises(StoreError, match=r"'a2' have \[90, 96\] frames"):
         data.crop("a2", 0.0)
+
+
+@pytest.fixture()
+def with_copies(data, tmp_path):
+    """Two copies of every utterance, a thousand and two thousand higher, and half as long."""
+
+    def copy(number):
+        stores = {}
+        for name in ("layers", "mel", "phones"):
+            store = getattr(data, name)
+            extractor = f"{name}-copy{number}"
+            stores[name] = FeatureStore.open(tmp_path / "copies", replace(store.header, extractor=extractor))
+            for item in store.ids:
+                frames = store.read(item)[: store.num_frames(item) // 2]
+                frames = frames + 1000 * number if frames.is_floating_point() else frames
+                stores[name].write(item, frames, audio_hash=item, source=(0, 0))
+        return stores
+
+    return replace(data, copies=(copy(1), copy(2)))
+
+
+def test_a_draw_chooses_evenly_among_the_original_and_its_copies_and_where_in_it(with_copies):
+    chosen = defaultdict(list)
+    for fraction in np.linspace(0, 1, 3000, endpoint=False):
+        frames, mel, phones, num_valid = with_copies.crop("a3", fraction)
+        version, start = divmod(int(frames[0, 0, 0]), 1000)
+        chosen[version].append(start)
+        assert num_valid == 96 and torch.equal(mel[:, 0] - 1, frames[:, 0, 0])
+        assert torch.equal(phones, torch.arange(start, start + 96) % 128)
+    assert {version: len(starts) for version, starts in chosen.items()} == {0: 1000, 1: 1000, 2: 1000}
+    assert {version: (min(starts), max(starts)) for version, starts in chosen.items()} == {
+        0: (0, 250 - 96),
+        1: (0, 125 - 96),
+        2: (0, 125 - 96),
+    }
+
+
+def test_the_largest_draw_there_is_chooses_the_last_copy(with_copies):
+    for num_copies in range(1, 40):
+        data = replace(with_copies, copies=with_copies.copies[:1] * (num_copies - 1) + with_copies.copies[1:])
+        assert data.crop("a3", float(np.nextafter(1.0, 0.0)))[0][0, 0, 0] >= 2000
+
+
+def test_a_short_copy_is_padded_as_a_short_utterance_is(with_copies):
+    frames, mel, _, num_valid = with_copies.crop("a2", 0.5)
+    assert num_valid == 48 and mel[:48].all() and not mel[48:].any() and not frames[48:].any()
+
+
+def test_what_is_evaluated_is_always_the_original(with_copies, data):
+    for item in data.utterances:
+        pairs = zip(data.segments(item), with_copies.segments(item), strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs)
+    assert with_copies.crops_dataset(["a3"])[0, 0.0]["layers"].max() < 1000
+
+
+@pytest.mark.parametrize("mode", ["none", "utterance", "speaker"])
+def test_a_copy_is_scaled_by_its_speakers_originals_or_by_itself(with_copies, layers, utterances, mode):
+    data = replace(with_copies, normaliser=Normaliser(layers, utterances, mode))
+    frames, _, _, num_valid = data.crop("a2", 0.99)
+    raw = data.copies[1]["layers"].read("a2")
+    of_speaker = torch.cat([layers.read(item) for item in utterances if item.startswith("a")])
+    basis = {"none": None, "utterance": raw, "speaker": of_speaker}[mode]
+    expected = raw if basis is None else (raw - basis.mean(dim=0)) / basis.std(dim=0, correction=0)
+    torch.testing.assert_close(frames[:num_valid], expected, rtol=1e-4, atol=1e-4)

@@ -90,6 +90,29 @@ def test_a_checkpoint_half_deleted_is_not_listed(tmp_path, model, lost):
     assert model.weight.tolist() == [[1.0, 1.0]]
 
 
+@pytest.mark.parametrize("lost", ["first.ckpt", "CKPT.yaml"])
+def test_what_a_killed_process_left_is_deleted_with_the_checkpoints_that_are_not_kept(tmp_path, model, lost):
+    checkpointer = fresh(tmp_path, model)
+    whole, half_deleted = checkpointer.save_checkpoint(), checkpointer.save_checkpoint()
+    (half_deleted.path / lost).unlink()
+    (tmp_path / ".unfinished" / "CKPT+half+00").mkdir(parents=True)
+    (tmp_path / "notes.txt").write_text("mine")
+    fresh(tmp_path, model).delete_checkpoints(num_to_keep=1)
+    assert {path.name for path in tmp_path.iterdir()} == {whole.path.name, "notes.txt"}
+
+
+def test_the_latest_checkpoint_is_the_last_one_saved_even_if_the_clock_was_set_back(tmp_path, model, monkeypatch):
+    set_weight(model, 1.0)
+    fresh(tmp_path, model).save_checkpoint()
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    for value in (2.0, 3.0):
+        set_weight(model, value)
+        fresh(tmp_path, model).save_checkpoint()
+    set_weight(model, 0.0)
+    fresh(tmp_path, model).recover_if_possible()
+    assert model.weight.tolist() == [[3.0, 3.0]]
+
+
 def test_only_the_best_and_the_latest_are_kept(tmp_path, model):
     checkpointer = fresh(tmp_path, model)
     for uar in (0.3, 0.9, 0.5, 0.6):

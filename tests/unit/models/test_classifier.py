@@ -46,3 +46,22 @@ def test_codes_of_another_size_are_refused_with_the_right_size():
 def test_an_unknown_activation_is_refused():
     with pytest.raises(ConfigError, match="activation"):
         classifier_with("gelu")
+
+
+def test_statistics_stand_behind_the_codes():
+    torch.manual_seed(1)
+    classifier = EmotionClassifier(
+        code_dim=12, hidden_dim=20, num_classes=4, dropout=0.0, activation=None, statistics_dim=5
+    )
+    codes, statistics = torch.randn(2, 3, 4), torch.randn(2, 5)
+    laid_out = torch.cat((codes.reshape(2, 12), statistics), dim=1)
+    torch.testing.assert_close(classifier(codes, statistics), classifier.layers(laid_out))
+
+
+@pytest.mark.parametrize("statistics", [None, torch.rand(1, 4)])
+def test_statistics_of_another_size_are_refused(statistics):
+    classifier = EmotionClassifier(
+        code_dim=12, hidden_dim=20, num_classes=4, dropout=0.0, activation=None, statistics_dim=5
+    )
+    with pytest.raises(ConfigError, match=r"`statistics_dim` must be [04], .* but is 5 instead"):
+        classifier(torch.rand(1, 3, 4), statistics)

@@ -6,9 +6,12 @@ from hyperpyyaml import load_hyperpyyaml
 from torch.nn import functional as F
 
 from emorec_lobes.errors import ConfigError
+from emorec_lobes.models.classifier import EmotionClassifier
 from emorec_lobes.models.conv_norm import ConvNorm
-from emorec_lobes.models.cross_representation import CrossRepresentation, down_sample
+from emorec_lobes.models.cross_representation import ContentEncoder, CrossRepresentation, down_sample
+from emorec_lobes.models.layer_mix import LayerMix
 from emorec_lobes.models.losses import masked_mse
+from emorec_lobes.models.statistics_pooling import StatisticsPooling
 
 NUM_VALID = torch.tensor([16, 5, 11])
 TARGETS = torch.tensor([0, 3, 1])
@@ -74,6 +77,27 @@ def test_no_gradient_reaches_the_features_past_the_codes(miniature, batch):
     assert gradient.abs().sum() > 0
     model.encoder.register_forward_hook(lambda module, arguments, codes: codes.detach())
     assert torch.autograd.grad(model(**inputs).mel.sum(), layers, allow_unused=True) == (None,)
+
+
+def test_the_classifier_sees_the_statistics_of_valid_frames_beside_the_codes(batch):
+    inputs, _ = batch
+    statistics = StatisticsPooling(num_layers=3, feature_dim=7, num_statistics=2)
+    model = CrossRepresentation(
+        layer_mix=LayerMix(num_layers=3, mode="ratio"),
+        encoder=ContentEncoder(
+            feature_dim=7, speaker_dim=5, conv_channels=12, num_convs=3, kernel_size=5, bottleneck_dim=4,
+            num_lstm_layers=2, frames_per_code=4, masked_norm=True,
+        ),
+        classifier=EmotionClassifier(
+            code_dim=32, hidden_dim=11, num_classes=4, dropout=0.0, activation=None, statistics_dim=42
+        ),
+        statistics=statistics,
+    ).eval()  # fmt: skip
+    out = model(inputs["layers"], inputs["speaker"], num_valid=NUM_VALID)
+    mask = torch.arange(16)[None, :] < NUM_VALID[:, None]
+    torch.testing.assert_close(out.logits, model.classifier(out.codes, statistics(inputs["layers"], mask)))
+    spoilt = inputs["layers"].masked_fill(~mask[:, :, None, None], torch.nan)
+    torch.testing.assert_close(model(spoilt, inputs["speaker"], num_valid=NUM_VALID).logits, out.logits)
 
 
 def test_the_encoder_sees_features_then_speaker_on_every_frame_and_zeros_for_padded_features(miniature, batch):

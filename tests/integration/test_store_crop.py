@@ -1,0 +1,58 @@
+"""The store's benchmark runs as it is documented, measures what it says, and leaves nothing behind."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks/store_crop.py"
+needs_counters = pytest.mark.skipif(not Path("/proc/self/io").is_file(), reason="needs Linux's byte counters")
+
+
+@pytest.fixture()
+def benchmark():
+    specification = importlib.util.spec_from_file_location("store_crop", SCRIPT)
+    module = importlib.util.module_from_spec(specification)
+    sys.modules["store_crop"] = module  # where its dataclass looks for its annotations
+    specification.loader.exec_module(module)
+    yield module.main
+    del sys.modules["store_crop"]
+
+
+def test_its_help_is_printed():
+    done = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True)
+    assert "--utterances" in done.stdout and done.stderr == ""
+
+
+@needs_counters
+def test_a_small_run_shows_every_way_beside_ours_and_leaves_nothing(benchmark, tmp_path, capsys):
+    assert benchmark(["--utterances", "2", "--rounds", "1", "--folder", str(tmp_path)]) == 0
+
+    out, err = capsys.readouterr()
+    assert err == "" and list(tmp_path.iterdir()) == []
+    assert "numpy" in out and "2 utterances of 4.5 s, 226 x 25 x 1024" in out
+    rows = {line[:32].strip(): re.findall(r"(\d+\.\d+) MB", line[32:]) for line in out.splitlines() if " MB " in line}
+    assert [name.split(",")[0] for name in rows] == [
+        "our store", "numpy.load", "numpy.load mapped", "safetensors get_slice",
+    ]  # fmt: skip
+    read = {name.split(",")[0]: float(megabytes[0]) for name, megabytes in rows.items()}
+    assert read["our store"] == pytest.approx(96 * 25 * 1024 * 2 / 1e6, abs=0.01)
+    assert read["numpy.load"] == pytest.approx(226 * 25 * 1024 * 4 / 1e6, abs=0.02)
+
+
+@needs_counters
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--utterances", "0"], "`utterances` must be 1 or more, but is 0"),
+        (["--duration-s", "1"], "`duration_s` must be 1.92 or more, but is 1.0"),
+        (["--folder", "/nonexistent"], "/nonexistent"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(benchmark, capsys, words, expected):
+    assert benchmark(words) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and expected in err and err.count("\n") == 1
