@@ -32,7 +32,7 @@ class SERBrain(EmotionBrain):
         """Model output of a batch of crops, or log-probabilities (B, K) of whole utterances."""
         batch = batch.to(self.device)
         if stage is sb.Stage.TRAIN:
-            phones = batch.phones.data if self._reconstructs else None
+            phones = batch.phones.data if self.reconstructs else None
             num_valid = batch.num_valid.to(self.device)  # SpeechBrain moves tensors, and this was made of numbers
             layers = batch.layers.data
             if self.hparams.spec_augment:
@@ -51,7 +51,7 @@ class SERBrain(EmotionBrain):
         )
         loss = self.hparams.emotion_weight * emotion
         terms = {"emotion": emotion}
-        if self._reconstructs:
+        if self.reconstructs:
             num_valid = batch.num_valid.to(self.device) if self.hparams.masked else None
             target = batch.mel.data
             terms["mel_first"] = self.hparams.reconstruction_loss(predictions.mel_first, target, num_valid)
@@ -69,8 +69,14 @@ class SERBrain(EmotionBrain):
             output = self.hparams.model.eval()(*inputs, num_valid)
         return crop["mel"][: crop["num_valid"]], output.mel[0, : crop["num_valid"]].float().cpu()
 
+    def _wrap_distributed(self) -> None:
+        """The base's; a decoder that no loss reaches must not be waited for."""
+        self.find_unused_parameters |= not self.reconstructs
+        super()._wrap_distributed()
+
     @property
-    def _reconstructs(self) -> bool:
+    def reconstructs(self) -> bool:
+        """Whether a reconstruction loss trains the decoder."""
         return self.hparams.mel_first_weight > 0 or self.hparams.mel_weight > 0
 
     def _class_weights(self) -> Tensor | None:

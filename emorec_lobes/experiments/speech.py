@@ -196,11 +196,11 @@ def _check_sizes(settings: Settings) -> None:
 
 
 def draw_model_figures(brain: EmotionBrain, crop: dict[str, Any], figures: Path, title: str) -> None:
-    """The learnt layer weights, and a reconstructed mel of an unseen crop beside its target."""
+    """The learnt layer weights, and, where a decoder was trained, a reconstructed mel of an unseen crop."""
     model = brain.hparams.model
     if model.layer_mix is not None:
         weights = model.layer_mix.weights.cpu().numpy()
         layer_weights_figure(weights, figures / "layer_weights.png", f"learnt weights of the encoder's layers\n{title}")
-    if model.decoder is not None:
+    if brain.reconstructs:
         target, estimate = brain.reconstruct(crop)
         mel_figure(target.numpy(), estimate.numpy(), figures / "mel.png", f"{crop['id']}, {title}")

@@ -6,13 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from emorec_lobes.evaluation.predictions import read_predictions
 
 RECIPE = Path(__file__).parents[2] / "recipes/IEMOCAP/train_ser.py"
 
 
-def test_two_processes_train_evaluate_and_write_once(tones, features, command_line, tmp_path):
-    changes = {"fold": 1, "number_of_updates": 4, "updates_per_validation": 2, "batch_size": 2}
+@pytest.mark.parametrize("mel_weight", [1, 0])
+def test_two_processes_train_evaluate_and_write_once(tones, features, command_line, tmp_path, mel_weight):
+    """Also where no loss reaches the decoder."""
+    weights = {"mel_first_weight": mel_weight, "mel_weight": mel_weight}
+    changes = {"fold": 1, "number_of_updates": 4, "updates_per_validation": 2, "batch_size": 2, **weights}
     words = command_line("ser_mel.yaml", tones, features, tmp_path / "run", **changes)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command = [*launcher, str(RECIPE), *words, "--distributed_backend=gloo"]

@@ -2,7 +2,7 @@
 
 Every speech hyperparameter file goes the whole way, from wav files through extraction to `SERBrain` and
 `EmotionRecognizer`. Sizes are small and weights are random, but spread, so that a wrong frame shows. The
-reference is a loop that takes one segment at a time and knows of no batch, mask or relative length.
+reference is a loop that takes one segment at a time and knows of no batch and of no relative length.
 """
 
 from dataclasses import dataclass
@@ -160,12 +160,13 @@ def spread(model, batch):
     real = batch.num_valid.data > 0
     owner = real.nonzero()[:, 0]
     inputs = {"layers": batch.layers.data[real], "speaker": batch.speaker_vector.data[owner]}
+    inputs["num_valid"] = batch.num_valid.data[real]
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
             module.momentum = 1.0  # the statistics of this one batch
     last = model.classifier.layers[-1]
     with torch.no_grad():
-        model.train()(**inputs, num_valid=batch.num_valid.data[real])
+        model.train()(**inputs)
         std, mean = torch.std_mean(model.eval()(**inputs).logits, dim=0)
         last.weight.div_(std.unsqueeze(-1))
         last.bias.sub_(mean).div_(std)
@@ -193,7 +194,8 @@ def by_hand(hparams, frames, speaker):
         segment = np.zeros((1, SEGMENT, *frames.shape[1:]), dtype=np.float32)
         segment[0, : len(part)] = part
         with torch.no_grad():
-            logits = hparams["model"](torch.from_numpy(segment), speaker).logits[0].double().numpy()
+            output = hparams["model"](torch.from_numpy(segment), speaker, num_valid=torch.tensor([len(part)]))
+        logits = output.logits[0].double().numpy()
         rows.append(np.exp(logits) / np.exp(logits).sum())
         counts.append(len(part))
     return np.average(rows, axis=0, weights=counts if hparams["segment_weights"] == "frames" else None)
