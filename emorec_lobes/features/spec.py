@@ -118,7 +118,7 @@ class ExtractionSpec:
         audio = _stat(locate(utterance.wav, data_folder))
         if audio is None:
             return None
-        source = (*audio, utterance.start, utterance.stop)
+        source = (utterance.wav, *audio, utterance.start, utterance.stop)
         if feature != "phones" or self.aligner == "none":
             return source
         text = hashlib.sha256((utterance.text or "").encode()).hexdigest()[:16]

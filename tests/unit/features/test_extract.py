@@ -169,6 +169,20 @@ def test_changed_audio_is_computed_again_and_touched_audio_is_not(tmp_path, corp
     assert computed[1] == []  # the touched file's new time is known now
 
 
+def test_an_id_that_names_another_file_is_computed_again_though_size_and_time_are_equal(tmp_path, corpus):
+    utterances, folder = corpus(1)
+    soundfile.write(folder / "twin.wav", np.zeros(4_000), 16_000)
+    for name in ("0.wav", "twin.wav"):
+        os.utime(folder / name, (1, 1))
+    assert (folder / "0.wav").stat().st_size == (folder / "twin.wav").stat().st_size
+    run(utterances, folder, tmp_path / "f")
+
+    stores = run({"u0": replace(utterances["u0"], wav="{data_root}/twin.wav")}, folder, tmp_path / "f")
+
+    assert stores["mel"].audio_hashes["u0"] == audio_hash(load_audio(folder / "twin.wav"))
+    assert torch.equal(stores["mel"].read("u0"), MelSpectrogram()(load_audio(folder / "twin.wav")).half())
+
+
 def test_other_bounds_in_the_same_file_are_other_audio(tmp_path, corpus):
     utterances, folder = corpus(1)
     run({"u0": replace(utterances["u0"], start=0.0, stop=0.1)}, folder, tmp_path / "f")
