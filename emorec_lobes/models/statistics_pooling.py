@@ -8,12 +8,9 @@ from emorec_lobes.errors import ConfigError, not_one_of
 # Keeps the gradient of the root finite where a feature does not move.
 _MIN_VARIANCE = 1e-4
 
-# Frames between two values whose difference is a change: 80 ms, about the length of a phone.
-_STEP = 4
-
 
 class StatisticsPooling(nn.Module):
-    """Mean, standard deviation and deviation of change of every feature of every layer, brought to one scale.
+    """Mean, or mean and standard deviation, of every feature of every layer, brought to one scale.
 
     It stands beside the codes of `CrossRepresentation`, whose bottleneck is narrow and whose layer mix adds the
     layers up: with a few hundred utterances, pooled layers say more about the emotion than a code learnt from scratch.
@@ -31,8 +28,7 @@ class StatisticsPooling(nn.Module):
     feature_dim : int
         D.
     num_statistics : int
-        Of each feature: 1 for the mean, 2 for the deviation too, 3 for the root mean square of its change over
-        4 frames too, 0 for none, which makes it empty.
+        Of each feature: 2 for mean and deviation, 1 for the mean, 0 for none, which makes it empty.
 
     Raises
     ------
@@ -49,8 +45,8 @@ class StatisticsPooling(nn.Module):
 
     def __init__(self, num_layers: int, feature_dim: int, num_statistics: int) -> None:
         super().__init__()
-        if num_statistics not in (0, 1, 2, 3):
-            raise ConfigError(not_one_of("num_statistics", num_statistics, (0, 1, 2, 3)))
+        if num_statistics not in (0, 1, 2):
+            raise ConfigError(not_one_of("num_statistics", num_statistics, (0, 1, 2)))
         self.num_statistics = num_statistics
         self.output_dim = num_statistics * num_layers * feature_dim
         self.norm = nn.BatchNorm1d(self.output_dim) if num_statistics else None
@@ -76,22 +72,11 @@ class StatisticsPooling(nn.Module):
         if mask is None:
             mask = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
         frames = frames.masked_fill(~mask.unsqueeze(-1), 0)
-        mean = _mean(frames, mask).unsqueeze(1)  # (B, L * D) -> (B, 1, L * D)
-        parts = [mean.squeeze(1)]
-        if self.num_statistics > 1:
-            parts.append(_root(_mean((frames - mean).square(), mask)))
-        if self.num_statistics > 2:
-            change = frames[:, _STEP:] - frames[:, :-_STEP]
-            parts.append(_root(_mean(change.square(), mask[:, _STEP:] & mask[:, :-_STEP])))
+        weights = mask.to(frames.dtype)
+        weights = (weights / weights.sum(dim=1, keepdim=True)).unsqueeze(1)  # (B, T) -> (B, 1, T)
+        mean = (weights @ frames).squeeze(1)
+        parts = [mean]
+        if self.num_statistics == 2:
+            variance = (weights @ (frames - mean.unsqueeze(1)).square()).squeeze(1)
+            parts.append((variance + _MIN_VARIANCE).sqrt())
         return self.norm(torch.cat(parts, dim=1))
-
-
-def _mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Over the frames that count: (B, T, F), (B, T) -> (B, F); zero where none does."""
-    weights = mask.to(values.dtype)
-    weights = (weights / weights.sum(dim=1, keepdim=True).clamp_min(1)).unsqueeze(1)  # (B, T) -> (B, 1, T)
-    return (weights @ values).squeeze(1)
-
-
-def _root(variance: Tensor) -> Tensor:
-    return (variance + _MIN_VARIANCE).sqrt()

@@ -47,25 +47,7 @@ def test_a_feature_that_never_moves_has_a_finite_gradient(pooling):
     assert torch.isfinite(still.grad).all()
 
 
-def test_the_third_statistic_is_how_far_a_feature_moves_in_four_frames(layers):
-    pooling = StatisticsPooling(num_layers=3, feature_dim=4, num_statistics=3).eval()
-    mask = torch.arange(10)[None, :] < torch.tensor([[7], [10]])
-    with torch.no_grad():
-        pooled = pooling(layers, mask)[:, 24:].numpy()
-    for item, valid in enumerate((7, 10)):
-        frames = layers[item, :valid].reshape(valid, 12).numpy().astype(np.float64)
-        expected = np.sqrt(np.mean([(frames[t] - frames[t - 4]) ** 2 for t in range(4, valid)], axis=0))
-        np.testing.assert_allclose(pooled[item], expected, atol=2e-4)
-
-
-def test_an_item_of_fewer_frames_has_no_change():
-    pooling = StatisticsPooling(num_layers=1, feature_dim=2, num_statistics=3).eval()
-    mask = torch.arange(10)[None, :] < 3
-    with torch.no_grad():
-        np.testing.assert_allclose(pooling(torch.randn(1, 10, 1, 2), mask)[0, 4:], [0.01, 0.01], atol=1e-4)
-
-
-@pytest.mark.parametrize(("num_statistics", "width"), [(0, 0), (1, 12), (2, 24), (3, 36)])
+@pytest.mark.parametrize(("num_statistics", "width"), [(0, 0), (1, 12), (2, 24)])
 def test_it_says_how_wide_it_is(layers, num_statistics, width):
     pooling = StatisticsPooling(num_layers=3, feature_dim=4, num_statistics=num_statistics)
     assert pooling.output_dim == pooling(layers).shape[1] == width
@@ -79,8 +61,8 @@ def test_half_precision_layers_are_pooled_in_single(pooling, layers):
 
 
 def test_another_number_of_statistics_is_refused():
-    with pytest.raises(ConfigError, match="`num_statistics` must be one of 0, 1, 2, 3, but is '4'"):
-        StatisticsPooling(num_layers=3, feature_dim=4, num_statistics=4)
+    with pytest.raises(ConfigError, match="`num_statistics` must be one of 0, 1, 2, but is '3'"):
+        StatisticsPooling(num_layers=3, feature_dim=4, num_statistics=3)
 
 
 def test_a_training_batch_of_one_is_refused(layers):
