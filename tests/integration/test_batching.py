@@ -34,11 +34,17 @@ from emorec_lobes.inference.recognizer import EmotionRecognizer
 
 HPARAMS = Path(__file__).parents[2] / "hparams"
 TOLERANCE = 1e-5
-SEGMENT = 96
 
-# id -> samples: 0.3 s, exactly one segment, one frame more, two segments and a frame, 5 s.
-LENGTHS = {"short": 4_800, "whole": 95 * 320 + 7, "one_more": 96 * 320, "two_and_one": 192 * 320 + 319, "long": 80_000}
-FRAMES = {"short": 16, "whole": 96, "one_more": 97, "two_and_one": 193, "long": 251}
+# id -> frames: 0.3 s, whole segments of 96 or 192 frames, one frame more, 5 s.
+FRAMES = {"short": 16, "whole": 96, "one_more": 97, "two": 192, "two_and_one": 193, "long": 251}
+LENGTHS = {"short": 4_800, "long": 80_000}  # id -> samples
+LENGTHS |= {"whole": 95 * 320 + 7, "one_more": 96 * 320, "two": 192 * 320 - 1, "two_and_one": 192 * 320 + 319}
+# Frames of a segment -> id -> frames in each of its segments.
+SEGMENTS = {
+    96: {"short": [16], "whole": [96], "one_more": [96, 1], "two": [96, 96], "two_and_one": [96, 96, 1],
+         "long": [96, 96, 59]},
+    192: {"short": [16], "whole": [96], "one_more": [97], "two": [192], "two_and_one": [192, 1], "long": [192, 59]},
+}  # fmt: skip
 SILENCE = 30_000  # samples after those whose name ends so
 SILENT = ("short_silence", "whole_silence", "two_and_one_silence")
 
@@ -187,11 +193,12 @@ def by_hand(hparams, frames, speaker):
         frames = (frames - frames.mean(axis=0)) / np.maximum(frames.std(axis=0), 1e-3)
     speaker = speaker * (hparams["enrolment"] != "none")
     rows, counts = [], []
-    for start in range(0, len(frames), SEGMENT):
-        part = frames[start : start + SEGMENT]
+    size = hparams["crop_frames"]
+    for start in range(0, len(frames), size):
+        part = frames[start : start + size]
         if len(part) == 1 and start and not hparams["keep_single_frame_tail"]:
             continue
-        segment = np.zeros((1, SEGMENT, *frames.shape[1:]), dtype=np.float32)
+        segment = np.zeros((1, size, *frames.shape[1:]), dtype=np.float32)
         segment[0, : len(part)] = part
         with torch.no_grad():
             output = hparams["model"](torch.from_numpy(segment), speaker, num_valid=torch.tensor([len(part)]))
@@ -225,10 +232,10 @@ def items(system, ids):
 def test_the_lengths_are_what_their_names_say(system):
     assert {item: len(frames) for item, frames in system.frames.items()} == FRAMES
     counts = {item["id"]: item["num_valid"].tolist() for item in items(system, LENGTHS)}
-    tail = [1] if system.hparams["keep_single_frame_tail"] else []
-    assert counts == {
-        "short": [16], "whole": [96], "one_more": [96, *tail], "two_and_one": [96, 96, *tail], "long": [96, 96, 59],
-    }  # fmt: skip
+    expected = {item: list(parts) for item, parts in SEGMENTS[system.hparams["crop_frames"]].items()}
+    if not system.hparams["keep_single_frame_tail"]:
+        expected = {item: parts[:-1] if parts[-1] == 1 else parts for item, parts in expected.items()}
+    assert counts == expected
 
 
 def test_other_utterances_and_other_frames_have_other_answers(system):
@@ -276,7 +283,7 @@ def test_what_a_batch_is_padded_with_changes_nothing(system, filling):
         for part in (batch.layers, batch.num_valid)
     )
     if filling == "noise":
-        is_real = torch.arange(SEGMENT) < counts.unsqueeze(-1)  # (B, N, T)
+        is_real = torch.arange(layers.shape[2]) < counts.unsqueeze(-1)  # (B, N, T)
         noise = 10 * torch.randn(layers.shape, generator=torch.Generator().manual_seed(0))
         layers = torch.where(is_real[..., None, None], layers.float(), noise)
     batch.layers, batch.num_valid = batch.layers._replace(data=layers), batch.num_valid._replace(data=counts)
@@ -287,7 +294,7 @@ def test_what_a_batch_is_padded_with_changes_nothing(system, filling):
     assert farthest(dict(zip(batch.id, found, strict=True)), system.reference) <= TOLERANCE
 
 
-@pytest.mark.parametrize(("segments_per_forward", "batch_size"), [(1, 5), (2, 2), (3, 4), (64, 1), (5, 8)])
+@pytest.mark.parametrize(("segments_per_forward", "batch_size"), [(1, 5), (2, 2), (3, 4), (64, 1), (5, 9)])
 def test_how_the_segments_are_divided_changes_nothing(system, monkeypatch, segments_per_forward, batch_size):
     monkeypatch.setattr(system.brain.hparams, "segments_per_forward", segments_per_forward)
     assert farthest(evaluate(system, [*SILENT, *LENGTHS], batch_size), system.reference) <= TOLERANCE
