@@ -18,14 +18,20 @@ CANONICAL = (
     "bored",
     "calm",
     "contempt",
+    "peaceful",
+    "powerful",
     "other",
 )
 
 FOUR_CLASSES = CANONICAL[:4]
 
+# Ekman's six basic emotions and neutral, as text corpora spell them, in class order.
+EKMAN = ("anger", "neutral", "joy", "sadness", "fear", "surprise", "disgust")
+
 _SPELLINGS = {
     "anger": "angry",
     "ang": "angry",
+    "mad": "angry",
     "neu": "neutral",
     "neutrality": "neutral",
     "happiness": "happy",
@@ -39,6 +45,7 @@ _SPELLINGS = {
     "frustration": "frustrated",
     "fear": "fearful",
     "fea": "fearful",
+    "scared": "fearful",
     "anxiety": "fearful",
     "surprise": "surprised",
     "sur": "surprised",

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 from emorec_lobes.corpora.audio import keep_existing, with_durations
@@ -11,6 +12,7 @@ from emorec_lobes.corpora.counts import check_counts
 from emorec_lobes.corpora.manifest import DATA_ROOT, Utterance, locate
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.labels import FOUR_CLASSES, canonical
+from emorec_lobes.units import Seconds
 
 SESSIONS = ("1", "2", "3", "4", "5")
 PARTS = ("dialog/EmoEvaluation", "dialog/transcriptions", "sentences/wav")
@@ -22,7 +24,7 @@ LABELS = ("ang", "neu", "hap", "exc", "sad", "fru", "fea", "sur", "dis", "oth", 
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
 
 _TURN = re.compile(
-    r"\[[^\]]*\]\s+(?P<id>\S+)\s+(?P<label>\S+)\s+"
+    r"\[\s*(?P<start_s>\d+\.?\d*)[^\]]*\]\s+(?P<id>\S+)\s+(?P<label>\S+)\s+"
     r"\[\s*(?P<valence>\d+\.?\d*)\s*,\s*(?P<arousal>\d+\.?\d*)\s*,\s*(?P<dominance>\d+\.?\d*)\s*\]\s*"
 )
 _NAME = re.compile(r"(?P<dialog>Ses0(?P<session>\d)[FM]_(?P<kind>impro|script)\w*)_(?P<gender>[FM])\w+", re.ASCII)
@@ -61,6 +63,7 @@ class Turn:
 
     id: str
     label: str  # majority of the raters, one of `LABELS`
+    start_s: Seconds  # in the dialog
     valence: float  # 1-5, mean of the raters
     arousal: float
     dominance: float
@@ -170,8 +173,8 @@ def _parse_turn(line: str, where: str) -> Turn:
         )
     if match["label"] not in LABELS:
         raise DataError(f"{where}: {not_one_of('label', match['label'], LABELS)} Restore the file from the release.")
-    attributes = {name: float(match[name]) for name in ("valence", "arousal", "dominance")}
-    return Turn(match["id"], match["label"], **attributes)
+    numbers = {name: float(match[name]) for name in ("start_s", "valence", "arousal", "dominance")}
+    return Turn(match["id"], match["label"], **numbers)
 
 
 def _check_root(data_folder: Path, is_synthetic: bool) -> None:
@@ -212,7 +215,9 @@ def _read_session(data_folder: Path, session: str, prefix: str, merged: bool) ->
     for path in sorted((dialogs / "transcriptions").glob("Ses*.txt")):
         transcripts |= read_transcripts(path)
     for path in sorted((dialogs / "EmoEvaluation").glob("Ses*.txt")):
-        for turn in read_turns(path):
+        # Names count each actor's turns apart, and a file need not list them in time: only the times give the order.
+        turns = sorted(read_turns(path), key=attrgetter("start_s"))
+        for order, turn in enumerate(turns, start=1):
             if turn.label == "xxx":
                 continue
             name = _NAME.fullmatch(turn.id)
@@ -221,11 +226,11 @@ def _read_session(data_folder: Path, session: str, prefix: str, merged: bool) ->
                     f"{path}: a turn must be named like Ses0{session}F_impro01_M000, but is {turn.id!r} instead. "
                     "Restore the file from the release."
                 )
-            yield _draft(turn, name, prefix, merged, transcripts.get(turn.id), data_folder)
+            yield _draft(turn, order, name, prefix, merged, transcripts.get(turn.id), data_folder)
 
 
 def _draft(
-    turn: Turn, name: re.Match[str], prefix: str, merged: bool, text: str | None, data_folder: Path
+    turn: Turn, order: int, name: re.Match[str], prefix: str, merged: bool, text: str | None, data_folder: Path
 ) -> Utterance:
     session, dialog = name["session"], name["dialog"]
     sentences = f"{DATA_ROOT}/Session{session}/sentences"
@@ -240,6 +245,8 @@ def _draft(
         gender="female" if name["gender"] == "F" else "male",
         session=session,
         text=text,
+        dialog=f"{prefix}_{dialog}",
+        turn=order,
         kind="improvised" if name["kind"] == "impro" else "scripted",
         ratings=turn.ratings,
         valence=turn.valence,

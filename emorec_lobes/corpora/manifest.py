@@ -17,12 +17,21 @@ from emorec_lobes.units import Seconds
 
 DATA_ROOT = "{data_root}"
 
+# What `fold` is where a corpus ships one official split.
+SPLITS = ("train", "valid", "test")
+
 # What a field of `Utterance` holds, where it is not text.
 _NUMBERS = ("valence", "arousal", "dominance", "start", "stop")
-_KINDS = {"duration": int | float, "ratings": dict | None, **dict.fromkeys(_NUMBERS, int | float | None)}
+_KINDS = {
+    "duration": int | float,
+    "ratings": dict | None,
+    "emotions": list | None,
+    "turn": int | None,
+    **dict.fromkeys(_NUMBERS, int | float | None),
+}
 
 # The fields that say what an utterance expresses, and are to be recognised.
-LABELS = ("emotion", "raw_emotion", "ratings", "valence", "arousal", "dominance")
+LABELS = ("emotion", "raw_emotion", "emotions", "ratings", "valence", "arousal", "dominance")
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Utterance:
     """One labelled utterance. Optional fields a corpus does not have are left out of the manifest."""
 
     id: str  # carries the corpus: emodb_03a01Fa
-    wav: str  # absolute, or starting with {data_root}
+    wav: str  # absolute, or starting with {data_root}; empty, with duration 0, where a corpus is text alone
     duration: Seconds
     emotion: str  # canonical
     raw_emotion: str  # as the corpus spells it
@@ -38,8 +47,11 @@ class Utterance:
     gender: str | None = None  # female | male
     session: str | None = None
     text: str | None = None
+    dialog: str | None = None  # carries the corpus; its utterances are one conversation
+    turn: int | None = None  # orders a dialog; turns that are left out leave gaps
     kind: str | None = None  # improvised | scripted
-    fold: str | None = None  # the corpus's own fold, if it ships one
+    fold: str | None = None  # the corpus's own fold, if it ships any; one of `SPLITS` if it ships one split
+    emotions: list[str] | None = None  # canonical, in class order, where there are several
     ratings: dict[str, list[str]] | None = None  # rater -> labels
     valence: float | None = None
     arousal: float | None = None
@@ -196,11 +208,18 @@ def info_path(manifest: Path) -> Path:
 def locate(path: str, data_folder: Path | str) -> Path:
     """A manifest path with its `{data_root}` filled in.
 
+    Raises
+    ------
+    DataError
+        If the path is empty, as `wav` is where a corpus is text alone.
+
     Example
     -------
     >>> str(locate("{data_root}/wav/a.wav", "/corpora/emodb"))
     '/corpora/emodb/wav/a.wav'
     """
+    if not path:
+        raise DataError("`wav` must be an audio file, but is empty: this corpus is text alone. Use features of text.")
     return Path(path.replace(DATA_ROOT, str(data_folder)))
 
 

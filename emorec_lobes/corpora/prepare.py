@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from emorec_lobes.corpora import emodb, iemocap, table
+from emorec_lobes.corpora import emodb, emorynlp, goemotions, iemocap, meld, table
 from emorec_lobes.corpora.manifest import ManifestInfo, Utterance, write_manifest
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.labels import CANONICAL, ordered
@@ -17,6 +17,9 @@ CORPORA: dict[str, Reader] = {
     "iemocap": iemocap.read,
     "emodb": emodb.read,
     "synthetic": partial(iemocap.read, prefix="synthetic"),
+    "emorynlp": emorynlp.read,
+    "goemotions": goemotions.read,
+    "meld": meld.read,
     "table": table.read,
 }
 

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from emorec_lobes.corpora.manifest import Utterance
+from emorec_lobes.corpora.manifest import SPLITS, Utterance
 from emorec_lobes.corpora.speaker_groups import balanced_groups, listed_groups, person
 from emorec_lobes.errors import ProtocolError, not_one_of
 
 # Scheme -> the manifest field that tells its groups apart.
-SCHEMES = {"sessions": "session", "speakers": "speaker", "speaker_groups": "speaker", "table": "fold"}
+SCHEMES = {
+    "sessions": "session",
+    "speakers": "speaker",
+    "speaker_groups": "speaker",
+    "table": "fold",
+    "official": "fold",
+}
 
 # Protocol -> the fewest groups it can be run on.
 PROTOCOLS = {"strict": 3, "paper": 2}
@@ -31,6 +37,7 @@ class Fold:
     train: tuple[str, ...]
     valid: tuple[str, ...]
     test: tuple[str, ...]
+    official: bool = False  # the corpus's own split: speakers may stand on several sides, which the stamp says
 
 
 def groups(
@@ -46,8 +53,8 @@ def groups(
     utterances : mapping
         A manifest.
     scheme : str
-        "sessions" or "speakers" (one a group), "speaker_groups" (several speakers a group), or "table" (the
-        manifest's own `fold`).
+        "sessions" or "speakers" (one a group), "speaker_groups" (several speakers a group), "table" (the
+        manifest's own `fold`), or "official" (the same, where it is train, valid or test).
     num_groups : int, optional
         For "speaker_groups": how many to form, balanced over emotion and gender.
     speaker_groups : sequence of sequences of str, optional
@@ -101,7 +108,7 @@ def make_folds(
     num_groups: int | None = None,
     speaker_groups: Sequence[Sequence[str]] | None = None,
 ) -> list[Fold]:
-    """One fold a group: fold k tests group k.
+    """One fold a group: fold k tests group k. The scheme "official" makes one fold, the corpus's own.
 
     Source: Makiuchi 2021, section 6.1, for "paper": all other groups train, there is no validation.
 
@@ -121,27 +128,29 @@ def make_folds(
     Raises
     ------
     ProtocolError
-        As `groups`; or if the protocol is unknown or there are too few groups for it.
+        As `groups`; or if the protocol is unknown, there are too few groups for it, or folds are no official split.
 
     Example
     -------
     >>> items = [Utterance(f"x_{n}", "", 1.0, "sad", "T", session=str(n)) for n in (1, 2, 3)]
     >>> make_folds({item.id: item for item in items}, "sessions")[0]
-    Fold(name='1', train=('x_3',), valid=('x_2',), test=('x_1',))
+    Fold(name='1', train=('x_3',), valid=('x_2',), test=('x_1',), official=False)
     """
     if protocol not in PROTOCOLS:
         raise ProtocolError(not_one_of("protocol", protocol, PROTOCOLS))
-    parts = list(groups(utterances, scheme, num_groups, speaker_groups).values())
+    members = groups(utterances, scheme, num_groups, speaker_groups)
+    is_official = scheme == "official"
+    parts = _official_parts(members) if is_official else list(members.values())
     if len(parts) < PROTOCOLS[protocol]:
         raise ProtocolError(
             f"`protocol` {protocol} must have at least {PROTOCOLS[protocol]} groups, "
             f"but the scheme {scheme} gives {len(parts)} instead. Use another scheme or more data."
         )
     folds = []
-    for number, test in enumerate(parts):
+    for number, test in enumerate(parts[:1] if is_official else parts):
         valid = parts[(number + 1) % len(parts)] if protocol == "strict" else []
         train = chain.from_iterable(part for part in parts if part is not test and part is not valid)
-        folds.append(Fold(str(number + 1), tuple(train), tuple(valid), tuple(test)))
+        folds.append(Fold(str(number + 1), tuple(train), tuple(valid), tuple(test), is_official))
     return folds
 
 
@@ -160,13 +169,15 @@ def stamp(
     Returns
     -------
     dict
-        For results.json. `speaker_independent` is None where a speaker is unknown.
+        For results.json. `speaker_independent` is None where a speaker is unknown, `test_texts_also_in_training`
+        where no text is known; it counts tested utterances whose words somebody says in training or validation too.
     """
     return {
         "protocol": protocol,
         "scheme": scheme,
         "num_folds": len(folds),
         "speaker_independent": _speaker_independent(folds, utterances),
+        "test_texts_also_in_training": _num_shared_texts(folds, utterances),
         "checkpoint_chosen_on": f"validation {metric}" if protocol == "strict" else "last update",
     }
 
@@ -193,6 +204,25 @@ def _speaker_independent(folds: Sequence[Fold], utterances: Mapping[str, Utteran
     if any(None in _people(fold.train + fold.valid + fold.test, utterances) for fold in folds):
         return None
     return not any(_people(fold.train + fold.valid, utterances) & _people(fold.test, utterances) for fold in folds)
+
+
+def _num_shared_texts(folds: Sequence[Fold], utterances: Mapping[str, Utterance]) -> int | None:
+    # As `person` has it for names, case and blanks make no other text.
+    texts = {each: " ".join(item.text.casefold().split()) for each, item in utterances.items() if item.text}
+    if not texts:
+        return None
+    trained = [{texts.get(each) for each in fold.train + fold.valid} - {None} for fold in folds]
+    return sum(texts.get(each) in known for fold, known in zip(folds, trained, strict=True) for each in fold.test)
+
+
+def _official_parts(members: Mapping[str, list[str]]) -> list[list[str]]:
+    """The ids of test, valid and train, so that the first is tested and the next one validates."""
+    if set(members) != set(SPLITS):
+        raise ProtocolError(
+            f"`scheme` official must have utterances of the folds {', '.join(SPLITS)}, but the manifest has "
+            f"{', '.join(members)} instead. Use another scheme, or complete the corpus."
+        )
+    return [members[name] for name in reversed(SPLITS)]
 
 
 def _field_values(utterances: Mapping[str, Utterance], scheme: str) -> dict[str, str]:

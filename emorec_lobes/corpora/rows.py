@@ -12,7 +12,7 @@ from emorec_lobes.errors import DataError, not_one_of
 Row = Mapping[str, str]
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path, repairs: Mapping[int, str] | None = None) -> list[Row]:
     """Reads a table by its suffix.
 
     Arguments
@@ -20,6 +20,8 @@ def read_rows(path: Path) -> list[Row]:
     path : Path
         .csv or .tsv with a header line; .json with a list of objects, or with an object of objects whose
         keys are the ids; .jsonl with an object a line. UTF-8.
+    repairs : mapping, optional
+        Codes of wrong characters -> what to read in their place.
 
     Returns
     -------
@@ -34,16 +36,27 @@ def read_rows(path: Path) -> list[Row]:
     suffix = path.suffix.lower()
     if suffix not in _READERS:
         raise DataError(f"{path}: {not_one_of('suffix of the table', suffix, _READERS)} Save the table as one of them.")
+    # Before cells are stripped: some wrong characters pass for blanks.
+    rows = _READERS[suffix](read_text(path).translate(repairs or {}), path)
+    if not rows:
+        raise DataError(f"{path} must hold at least one row, but holds none. Check the file.")
+    return rows
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file, with or without a byte order mark; every kind of line end is a newline.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or is not UTF-8.
+    """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} must be UTF-8 text, but is not ({error}). Save it as UTF-8.") from None
     except OSError as error:
-        raise DataError(f"{path} must be a table, but cannot be read ({error.strerror}). Check --table.") from None
-    rows = _READERS[suffix](text, path)
-    if not rows:
-        raise DataError(f"{path} must hold at least one row, but holds none. Check --table.")
-    return rows
+        raise DataError(f"{path} must be a text file, but cannot be read ({error.strerror}). Check the path.") from None
 
 
 def _read_separated(text: str, path: Path, separator: str) -> list[Row]:

@@ -3,15 +3,16 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from emorec_lobes.corpora.manifest import Utterance
+from emorec_lobes.corpora.manifest import SPLITS, Utterance
 from emorec_lobes.labels import ordered
 
 _MOST_ROWS = 24
 _SECONDS_PER_HOUR = 3600
+_SPLIT_RANK = {name: rank for rank, name in enumerate(SPLITS)}
 
 
 def summary(utterances: Mapping[str, Utterance]) -> str:
-    """Utterances, speakers and hours; then utterances per class and per session, or else per speaker.
+    """Utterances, speakers and hours; then utterances per class and per fold of the corpus's own, session or speaker.
 
     Arguments
     ---------
@@ -34,9 +35,9 @@ def summary(utterances: Mapping[str, Utterance]) -> str:
     total        1      1
     """
     items = list(utterances.values())
-    field = "session" if all(item.session for item in items) else "speaker"
+    field = next((name for name in ("fold", "session") if all(getattr(item, name) for item in items)), "speaker")
     counts = Counter((getattr(item, field) or "unknown", item.emotion) for item in items)
-    groups = sorted({group for group, _ in counts})
+    groups = sorted({group for group, _ in counts}, key=lambda name: (_SPLIT_RANK.get(name, 0), name))
     labels = ordered(item.emotion for item in items)
 
     table = [[group, *(counts[group, label] for label in labels)] for group in groups]
@@ -50,7 +51,8 @@ def _headline(items: list[Utterance]) -> str:
     speakers = {item.speaker for item in items} - {None}
     hours = sum(item.duration for item in items) / _SECONDS_PER_HOUR
     known = _plural(len(speakers), "speaker") if speakers else "speakers unknown"
-    return f"{_plural(len(items), 'utterance')}, {known}, {hours:.2f} h"
+    extent = f"{hours:.2f} h" if any(item.wav for item in items) else "text alone"
+    return f"{_plural(len(items), 'utterance')}, {known}, {extent}"
 
 
 def _plural(number: int, noun: str) -> str:

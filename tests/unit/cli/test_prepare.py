@@ -138,6 +138,20 @@ def test_an_unknown_corpus_is_one_line_with_exit_code_2(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_corpus_of_text_alone_is_prepared_with_its_option(tmp_path, capsys):
+    (tmp_path / "labels.txt").write_text("anger\ndisgust\nfear\njoy\nneutral\nsadness\nsurprise\n")
+    (tmp_path / "train.tsv").write_text("Well.\t4\ta\nGlad, sad.\t3,5\tb\n")
+    words = ["goemotions", "--data-folder", tmp_path, "--manifest", tmp_path / "m.json", "--allow-incomplete"]
+    assert _run(*words, "--multi-label") == 0
+    rows = json.loads((tmp_path / "m.json").read_text())
+    assert rows["goemotions_b"]["emotions"] == ["happy", "sad"]
+    printed = capsys.readouterr().out
+    assert "goemotions: 2 utterances, speakers unknown, text alone" in printed
+    assert "warning: GoEmotions differs from the official release (found/expected): train 2/43410" in printed
+    assert _run(*words) == 0
+    assert list(json.loads((tmp_path / "m.json").read_text())) == ["goemotions_a"]
+
+
 def test_the_real_corpus_is_prepared(real_data, tmp_path, capsys):
     folder = real_data("emodb")
     words = ["prepare", "emodb", "--data-folder", str(folder), "--manifest", str(tmp_path / "m.json")]

@@ -57,6 +57,18 @@ def test_the_speaker_is_who_has_the_turn_and_not_who_names_the_dialog(iemocap_tr
     assert len({item.speaker for item in utterances.values()}) == 10
 
 
+def test_turns_of_a_dialog_are_counted_in_time_whoever_has_them_and_whatever_they_are(iemocap_tree):
+    path = iemocap_tree / EVALUATION
+    header, *blocks = path.read_text(encoding="utf-8").split("\n\n")
+    path.write_text("\n\n".join([header, *sorted(blocks, key=lambda block: "_M0" in block)]), encoding="utf-8")
+    utterances, _ = _read(iemocap_tree)
+    found = {key: item.turn for key, item in utterances.items() if item.dialog == "iemocap_Ses01F_impro01"}
+    names = {"F000": 1, "M000": 2, "F001": 3, "M001": 4}  # F002, which has no label, is the fifth
+    assert found == {f"iemocap_Ses01F_impro01_{name}": turn for name, turn in names.items()}
+    (scripted,) = {item.dialog for item in utterances.values() if "Ses02M" in item.id}
+    assert scripted == "iemocap_Ses02M_script01_1"
+
+
 def test_scripted_dialogs_are_told_from_improvised_ones(iemocap_tree):
     utterances, _ = _read(iemocap_tree)
     for item in utterances.values():

@@ -23,7 +23,7 @@ BARE = Utterance("x_1", "{data_root}/1.wav", 1.5, "sad", "traurig é")
 FULL = Utterance(
     **{item.name: item.name for item in fields(Utterance)}
     | {"duration": 0.1, "valence": 1.0, "arousal": 2.5, "dominance": 5.0, "start": 0.0, "stop": 2.0}
-    | {"ratings": {"E1": ["Sadness", "Anger"], "E2": []}}
+    | {"ratings": {"E1": ["Sadness", "Anger"], "E2": []}, "emotions": ["angry", "sad"], "turn": 3}
 )
 
 
@@ -46,6 +46,20 @@ def test_the_manifest_loads_into_speechbrain(tmp_path):
     loaded = dataset.DynamicItemDataset.from_json(tmp_path / "m.json", replacements={"data_root": "/corpus"})
     loaded.set_output_keys(["id", "wav", "emotion"])
     assert loaded[1] == {"id": "x_2", "wav": "/corpus/1.wav", "emotion": "sad"}
+
+
+def test_an_utterance_without_audio_is_written_and_read_but_its_audio_is_not_located(tmp_path, refusal):
+    silent = replace(BARE, wav="", duration=0.0, text="Oh!", dialog="x_d", turn=0, fold="train")
+    write_manifest(tmp_path / "m.json", [silent], ManifestInfo("x"))
+    assert read_manifest(tmp_path / "m.json") == {"x_1": silent}
+    assert "text alone" in refusal(DataError, locate, silent.wav, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "value"), [("turn", "3"), ("turn", 1.5), ("emotions", "sad"), ("dialog", 1)])
+def test_a_field_of_another_kind_is_refused(tmp_path, refusal, name, value):
+    entry = {"wav": "", "duration": 0.0, "emotion": "sad", "raw_emotion": "T", name: value}
+    (tmp_path / "m.json").write_text(json.dumps({"x_1": entry}))
+    assert f"`{name}` of 'x_1'" in refusal(DataError, read_manifest, tmp_path / "m.json")
 
 
 def test_two_utterances_with_one_id_are_refused_and_nothing_is_written(tmp_path, refusal):
@@ -132,7 +146,7 @@ def test_all_but_the_labels_can_be_read(blind):
 def test_every_field_is_known_to_be_a_label_or_none():
     """A field added to `Utterance` must be put on one side."""
     known = {"id", "wav", "duration", "speaker", "gender", "session", "text", "kind", "fold", "phones", "start", "stop"}
-    assert {item.name for item in fields(Utterance)} == known | set(LABELS)
+    assert {item.name for item in fields(Utterance)} == known | {"dialog", "turn"} | set(LABELS)
 
 
 def test_no_way_around_shows_a_label(blind):
@@ -149,7 +163,7 @@ def test_an_unlabelled_utterance_travels_to_another_process(blind, refusal):
 
 
 def test_an_attribute_that_no_utterance_has_is_an_attribute_error(blind):
-    assert not hasattr(blind["x_1"], "emotions") and not hasattr(blind["x_1"], "__len__")
+    assert not hasattr(blind["x_1"], "moods") and not hasattr(blind["x_1"], "__len__")
 
 
 def test_a_manifest_without_labels_is_a_mapping_in_the_same_order(blind):

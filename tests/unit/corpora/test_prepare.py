@@ -19,6 +19,7 @@ def test_every_corpus_takes_the_common_options():
 def test_each_corpus_lists_its_own_options():
     assert options_of("emodb") == {}
     assert options_of("synthetic") == options_of("iemocap") == {"selection": "makiuchi2021", "merge_excited": False}
+    assert options_of("goemotions") == {"multi_label": False}
     assert {"table", "corpus_name", "label_map", "path_column", "fold_column"} <= set(options_of("table"))
 
 
@@ -96,7 +97,7 @@ def refused(tmp_path, refusal):
 
 def test_an_unknown_corpus_is_refused(emodb_tree, refused):
     message = refused(ConfigError, "emobd", emodb_tree)
-    assert "iemocap, emodb, synthetic, table" in message
+    assert "iemocap, emodb, synthetic, emorynlp, goemotions, meld, table" in message
     assert "Did you mean 'emodb'?" in message
 
 

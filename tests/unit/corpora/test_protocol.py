@@ -136,6 +136,68 @@ def test_an_unknown_protocol_lists_the_known_ones(manifest, refusal):
     assert "strict, paper" in refusal(ProtocolError, make_folds, manifest, "sessions", "strictly")
 
 
+# The corpus's own split
+
+
+@pytest.fixture
+def official(manifest):
+    """Sessions 1 to 3 train, 4 validates and 5 is tested, as the corpus says; all have their speakers in common."""
+    splits = dict(zip("12345", ("train", "train", "train", "valid", "test"), strict=True))
+    return {
+        each: replace(item, fold=splits[item.session], speaker="x_Ross", wav="", text=f"Words  of {each}")
+        for each, item in manifest.items()
+    }
+
+
+def test_the_official_split_is_one_fold_with_the_corpus_own_sides(official):
+    (fold,) = make_folds(official, "official")
+    assert (fold.name, fold.official) == ("1", True)
+    for side, name in ((fold.train, "train"), (fold.valid, "valid"), (fold.test, "test")):
+        assert side == tuple(each for each, item in official.items() if item.fold == name)
+
+
+def test_under_paper_the_official_validation_trains_too(official):
+    (fold,) = make_folds(official, "official", "paper")
+    assert fold.valid == ()
+    assert sorted(fold.train) == sorted(each for each, item in official.items() if item.fold != "test")
+
+
+def test_speakers_on_all_sides_of_the_official_split_are_stamped_and_not_refused(official):
+    folds = make_folds(official, "official")
+    check_leakage(folds[0], official, {})
+    assert stamp(folds, official, "official", "strict")["speaker_independent"] is False
+
+
+def test_the_official_split_of_unknown_speakers_is_stamped_unknown(official):
+    nobody = {each: replace(item, speaker=None) for each, item in official.items()}
+    folds = make_folds(nobody, "official")
+    assert stamp(folds, nobody, "official", "strict")["speaker_independent"] is None
+
+
+def test_the_same_words_on_two_sides_are_counted_and_not_refused(official):
+    (fold,) = folds = make_folds(official, "official")
+    assert stamp(folds, official, "official", "strict")["test_texts_also_in_training"] == 0
+    for each, text in (
+        (fold.train[0], "Oh  God!"),
+        (fold.valid[1], "no."),
+        (fold.train[1], None),
+        (fold.test[3], None),
+    ):
+        official[each] = replace(official[each], text=text)
+    for each, text in zip(fold.test, ("oh god!", "No.", "No", None), strict=True):
+        official[each] = replace(official[each], text=text)
+    check_leakage(fold, official, dict.fromkeys(official, "the hash of the same words"))
+    assert stamp(folds, official, "official", "strict")["test_texts_also_in_training"] == 2
+
+
+@pytest.mark.parametrize(("old", "new"), [("valid", "dev"), ("valid", "train"), ("test", "train")])
+def test_folds_that_are_no_official_split_are_refused(official, refusal, old, new):
+    for each, item in official.items():
+        official[each] = replace(item, fold=new if item.fold == old else item.fold)
+    message = refusal(ProtocolError, make_folds, official, "official")
+    assert "train, valid, test" in message and "official" in message
+
+
 # The stamp
 
 
@@ -146,6 +208,7 @@ def test_the_stamp_says_what_was_held_out_and_what_chose_the_checkpoint(manifest
         "scheme": "sessions",
         "num_folds": 5,
         "speaker_independent": True,
+        "test_texts_also_in_training": None,
         "checkpoint_chosen_on": "validation uar",
     }
     assert stamp(folds, manifest, "sessions", "paper")["checkpoint_chosen_on"] == "last update"

@@ -82,6 +82,12 @@ def test_a_table_that_is_none_is_named_with_what_is_wrong(tmp_path, refusal, nam
     assert complaint in message
 
 
+def test_wrong_characters_are_repaired_before_blanks_are_cut(tmp_path):
+    (tmp_path / "a.csv").write_text("text\nWell\x85\nIt\x92s\n", encoding="utf-8")
+    rows = read_rows(tmp_path / "a.csv", {0x85: "…", 0x92: "’"})
+    assert [row["text"] for row in rows] == ["Well…", "It’s"]
+
+
 def test_a_missing_table_is_named(tmp_path, refusal):
     assert str(tmp_path / "a.csv") in refusal(DataError, read_rows, tmp_path / "a.csv")
 

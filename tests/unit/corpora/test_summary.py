@@ -28,6 +28,15 @@ def test_speakers_are_rows_where_there_is_no_session():
     assert [line.split()[0] for line in text.split("\n")[2:]] == ["speaker", "unknown", "x_a", "total"]
 
 
+def test_a_corpus_with_its_own_folds_shows_them_in_the_order_they_are_used():
+    texts = [
+        Utterance(f"x_{fold}", "", 0.0, "sad", "?", speaker="x_a", fold=fold) for fold in ("test", "train", "valid")
+    ]
+    text = summary({item.id: item for item in texts})
+    assert text.split("\n")[0] == "3 utterances, 1 speaker, text alone"
+    assert [line.split()[0] for line in text.split("\n")[2:]] == ["fold", "train", "valid", "test", "total"]
+
+
 def test_unknown_speakers_are_called_unknown():
     assert "2 utterances, speakers unknown" in summary(_manifest(("sad", None, None), ("sad", None, None)))
 
