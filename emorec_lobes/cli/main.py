@@ -18,6 +18,7 @@ COMMANDS = {
     "extract": "emorec_lobes.cli.extract",
     "synth": "emorec_lobes.cli.synth",
     "predict": "emorec_lobes.cli.predict",
+    "fuse": "emorec_lobes.cli.fuse",
     "report": "emorec_lobes.cli.report",
 }
 

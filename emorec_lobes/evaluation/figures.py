@@ -1,6 +1,5 @@
 """Figures of a result as PNG files, readable without colour."""
 
-import io
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -9,28 +8,17 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from emorec_lobes.errors import DataError
+from emorec_lobes.evaluation.canvas import STYLES, blank_figure, lighten, save_figure
 from emorec_lobes.evaluation.comparison import Table
 from emorec_lobes.evaluation.report import Record, corpus_title
-from emorec_lobes.files import write_atomically
 from emorec_lobes.units import FRAME_SHIFT_S
 
-# Okabe and Ito's colours, told apart by colour-blind readers; line styles tell them apart in grey.
-_STYLES = (
-    ("#000000", "-"),
-    ("#D55E00", "--"),
-    ("#0072B2", "-."),
-    ("#009E73", ":"),
-    ("#CC79A7", (0, (5, 1, 1, 1, 1, 1))),
-)
 _TERMS = {"loss": "total", "emotion": "emotion", "mel_first": "mel, first estimate", "mel": "mel, final"}
 _DARK_SHARE = 0.71  # from here on white is easier to read on the shade than black
-_DOTS_PER_INCH = 150
 
 
 def confusion_figure(record: Record, path: Path) -> None:
@@ -46,7 +34,7 @@ def confusion_figure(record: Record, path: Path) -> None:
     counts, labels = np.array(record["confusion"]), record["labels"]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 2.6 + 0.85 * len(labels)
-    figure = _figure(size + 0.6, size)
+    figure = blank_figure(size + 0.6, size)
     axes = figure.add_subplot()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(*share.shape):
@@ -62,7 +50,7 @@ def confusion_figure(record: Record, path: Path) -> None:
     bar = figure.colorbar(image, ax=axes, shrink=0.7, format=lambda value, _: f"{value:.0%}")
     bar.set_label("share of the true class")
     bar.outline.set_visible(False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def training_curves(
@@ -90,7 +78,7 @@ def training_curves(
         raise DataError(f"{path} cannot be drawn: the training log must have a row, but has none. Train first.")
     validated = [row for row in rows if row.get("valid")]
     panels = 2 if validated else 1
-    figure = _figure(5.4 * panels, 4.0)
+    figure = blank_figure(5.4 * panels, 4.0)
     figure.suptitle(title, parse_math=False)
     losses, *others = figure.subplots(1, panels, squeeze=False)[0]
     _draw_losses(losses, rows)
@@ -104,8 +92,8 @@ def training_curves(
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.legend(frameon=False)
-        _lighten(axes)
-    _save(figure, path)
+        lighten(axes)
+    save_figure(figure, path)
 
 
 def layer_weights_figure(
@@ -125,7 +113,7 @@ def layer_weights_figure(
     shares = np.asarray(weights, dtype=np.float64)
     if shares.ndim != 1 or not shares.size:
         raise DataError(f"{path}: `weights` must be (L,), but is {shares.shape} instead. Give one weight a layer.")
-    figure = _figure(max(4.6, 2.2 + 0.25 * len(shares)), 3.4)
+    figure = blank_figure(max(4.6, 2.2 + 0.25 * len(shares)), 3.4)
     axes = figure.add_subplot()
     axes.bar(range(len(shares)), shares, color="#0072B2", width=0.75)
     axes.axhline(1 / len(shares), color="black", linestyle="--", linewidth=1.2, label=f"equal, {1 / len(shares):.3f}")
@@ -134,8 +122,8 @@ def layer_weights_figure(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.02, y=0.18)
     axes.legend(frameon=False, loc="upper right")
-    _lighten(axes)
-    _save(figure, path)
+    lighten(axes)
+    save_figure(figure, path)
 
 
 def mel_figure(target: ArrayLike, reconstructed: ArrayLike, path: Path, title: str) -> None:
@@ -165,7 +153,7 @@ def mel_figure(target: ArrayLike, reconstructed: ArrayLike, path: Path, title: s
     low, high = min(mel.min() for mel in pair), max(mel.max() for mel in pair)
     # Frame t is centred on t frame shifts, so the picture begins half a shift before zero.
     extent = (-0.5 * FRAME_SHIFT_S, (num_frames - 0.5) * FRAME_SHIFT_S, -0.5, num_mels - 0.5)
-    figure = _figure(9.6, 3.6)
+    figure = blank_figure(9.6, 3.6)
     figure.suptitle(title, parse_math=False)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, mel, name in zip(panels, pair, ("target", "reconstructed"), strict=True):
@@ -173,7 +161,7 @@ def mel_figure(target: ArrayLike, reconstructed: ArrayLike, path: Path, title: s
         axes.set(title=name, xlabel="time (s)")  # (T, M) -> (M, T)
     panels[0].set_ylabel("mel bin")
     figure.colorbar(image, ax=panels, label="normalised level", pad=0.02)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def forest_figure(table: Table, path: Path) -> None:
@@ -191,15 +179,15 @@ def forest_figure(table: Table, path: Path) -> None:
     texts = [re.sub(r"(--\S+) ", "\\1\u00a0", row.system.name) for row in rows]
     names = [textwrap.fill(text, 40, break_long_words=False, break_on_hyphens=False) for text in texts]
     row_height = 0.35 + 0.2 * max(name.count("\n") + 1 for name in names)
-    figure = _figure(8.6, 1.4 + row_height * len(rows))
+    figure = blank_figure(8.6, 1.4 + row_height * len(rows))
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
         seeds = row.system.scores("uar")
         if row.band is not None:
             ends = [row.band["low"], row.band["high"]]
-            axes.plot(ends, [place] * 2, color=_STYLES[2][0], linewidth=2, label="" if place else "95 % interval")
+            axes.plot(ends, [place] * 2, color=STYLES[2][0], linewidth=2, label="" if place else "95 % interval")
         axes.plot(seeds, [place] * len(seeds), "|", color="black", markersize=11, label="" if place else "one seed")
-        axes.plot(row.uar, place, "o", color=_STYLES[2][0], markersize=8, label="" if place else "mean over seeds")
+        axes.plot(row.uar, place, "o", color=STYLES[2][0], markersize=8, label="" if place else "mean over seeds")
         score = f"{row.uar:.3f}" + (f"  ({row.band['low']:.3f} to {row.band['high']:.3f})" if row.band else "")
         axes.annotate(score, (1.02, place), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
     if table.base is not None:
@@ -212,7 +200,7 @@ def forest_figure(table: Table, path: Path) -> None:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="0.88")
     axes.set_axisbelow(True)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_losses(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -220,7 +208,7 @@ def _draw_losses(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     present = list(dict.fromkeys(name for row in rows for name in row["train"]))
     values = np.array([[row["train"].get(name, np.nan) for name in present] for row in rows], dtype=np.float64)
     for place, name in enumerate(present):
-        color, line = _STYLES[place % len(_STYLES)]
+        color, line = STYLES[place % len(STYLES)]
         axes.plot(updates, values[:, place], color=color, linestyle=line, label=_TERMS.get(name, name), **_marker(rows))
     finite = values[np.isfinite(values)]
     if finite.size and finite.min() > 0 and finite.max() > 10 * finite.min():
@@ -230,7 +218,7 @@ def _draw_losses(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _draw_validation(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     updates = [row["update"] for row in rows]
-    for (color, line), (name, label) in zip(_STYLES, (("uar", "UAR"), ("accuracy", "accuracy")), strict=False):
+    for (color, line), (name, label) in zip(STYLES, (("uar", "UAR"), ("accuracy", "accuracy")), strict=False):
         values = [row["valid"].get(name, np.nan) for row in rows]
         axes.plot(updates, values, color=color, linestyle=line, label=label, **_marker(rows))
     axes.set(ylabel="validation score", ylim=(0, 1))
@@ -239,24 +227,3 @@ def _draw_validation(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
 def _marker(rows: Sequence[Any]) -> dict[str, Any]:
     """A line of one point cannot be seen without a marker."""
     return {"marker": "o"} if len(rows) == 1 else {}
-
-
-def _lighten(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="0.88")
-    axes.set_axisbelow(True)
-
-
-def _figure(width_in: float, height_in: float) -> Figure:
-    figure = Figure(figsize=(width_in, height_in), dpi=_DOTS_PER_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Writes the PNG whole or not at all; without a version stamp, so that equal figures are equal files."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None}, bbox_inches="tight", pad_inches=0.15)
-    write_atomically(path, content.getvalue())

@@ -128,8 +128,8 @@ class Predictions:
         return Predictions(labels=labels, **columns)
 
 
-def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Writes the table whole or not at all; the same table always gives the same bytes."""
+def as_csv(predictions: Predictions) -> str:
+    """The text of a predictions file; the same table always gives the same text."""
     labels, stream = predictions.labels, io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*COLUMNS, *(f"p_{label}" for label in labels)])
@@ -137,9 +137,14 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     classes = zip(predictions.targets, predictions.predicted, strict=True)
     for *row, (target, answer), numbers in zip(*columns, classes, predictions.probabilities, strict=True):
         writer.writerow([*row, labels[target], labels[answer], *(f"{number:.8g}" for number in numbers)])
+    return stream.getvalue()
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Writes the table whole or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, stream.getvalue())
+    write_atomically(path, as_csv(predictions))
 
 
 def read_predictions(path: Path) -> Predictions:

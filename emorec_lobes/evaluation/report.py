@@ -100,7 +100,8 @@ def corpus_title(record: Record) -> str:
     'synthetic corpus'
     """
     corpus = record["stamp"].get("corpus", "unnamed corpus")
-    return "synthetic corpus" if corpus == "synthetic" else corpus
+    title = "synthetic corpus" if corpus == "synthetic" else corpus
+    return f"{title}, ORACLE (chosen on the test)" if record["stamp"].get("peeked") else title
 
 
 def terminal_table(record: Record) -> str:

@@ -1,4 +1,4 @@
-"""Records of cross-validations that nobody has run, for the tests of what is made of records."""
+"""Records and answers of cross-validations that nobody has run, for the tests of what is made of them."""
 
 import json
 
@@ -7,6 +7,7 @@ import pytest
 
 from emorec_lobes.evaluation.predictions import Predictions
 from emorec_lobes.evaluation.report import results_record
+from emorec_lobes.labels import FOUR_CLASSES
 
 LABELS = ("angry", "sad")
 STAMP = {"corpus": "emodb", "protocol": "strict", "speaker_statistics_over": "nothing"}
@@ -53,3 +54,34 @@ def two_systems(tmp_path, write_run):
             run = write_run(tmp_path / f"runs/{name}/seed_{seed}", seed, {"lr": "0.1", **overrides}, skill=skill)
             write_run(run / "fold_1", seed, stamp={"num_folds": 1})
     return tmp_path / "runs"
+
+
+@pytest.fixture
+def strict_run():
+    """`strict_run(skill, scale, seed, ...)`: valid and test rows of 3 folds, always of the same utterances."""
+
+    def make(skill=2.0, scale=1.0, seed=0, num_utterances=240, splits=("valid", "test")):
+        generator = np.random.default_rng(seed)
+        numbers = np.arange(num_utterances)
+        targets = (numbers % 4) * (numbers % 5 > 0)  # four classes, the first one twice as often
+        speakers = numbers // 5 % 6
+        tested_in = speakers // 2 + 1
+        parts = []
+        for split in splits:
+            logits = generator.normal(size=(num_utterances, 4))
+            logits[numbers, targets] += skill
+            weights = np.exp(scale * logits)
+            parts.append(
+                Predictions(
+                    ids=[f"emodb_{number:04}" for number in numbers],
+                    folds=[str(fold if split == "test" else fold % 3 + 1) for fold in tested_in],
+                    splits=[split] * num_utterances,
+                    speakers=[f"emodb_s{speaker}" for speaker in speakers],
+                    targets=targets,
+                    labels=FOUR_CLASSES,
+                    probabilities=weights / weights.sum(axis=1, keepdims=True),
+                )
+            )
+        return Predictions.concatenate(parts)
+
+    return make

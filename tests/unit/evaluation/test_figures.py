@@ -22,7 +22,7 @@ def drawn(monkeypatch):
         FigureCanvasAgg(figure).draw()
         kept.append(figure)
 
-    monkeypatch.setattr(figures, "_save", keep)
+    monkeypatch.setattr(figures, "save_figure", keep)
     return kept
 
 
