@@ -1,4 +1,4 @@
-"""Manifest and audio -> feature stores. Only what is missing or out of date is computed."""
+"""Manifest, audio and transcripts -> feature stores. Only what is missing or out of date is computed."""
 
 import logging
 import multiprocessing
@@ -19,16 +19,17 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from emorec_lobes.corpora.manifest import DATA_ROOT, Utterance, locate
+from emorec_lobes.corpora.manifest import DATA_ROOT, Utterance
 from emorec_lobes.errors import ConfigError, DataError
-from emorec_lobes.features.audio import audio_hash, load_audio
-from emorec_lobes.features.spec import ExtractionSpec, Extractor
+from emorec_lobes.features.spec import ExtractionSpec, Extractor, TextSpec
 from emorec_lobes.features.store import FeatureStore, disk_errors
 from emorec_lobes.features.wave_copy import stretched
 from emorec_lobes.files import locked, write_json
 from emorec_lobes.units import num_frames
 
 FAILED = "failed.json"
+
+Spec = ExtractionSpec | TextSpec
 
 _logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def extract(
     utterances: Mapping[str, Utterance],
     data_folder: Path,
     root: Path,
-    spec: ExtractionSpec,
+    spec: Spec,
     workers: int = 0,
     progress: bool = True,
 ) -> dict[str, FeatureStore]:
@@ -53,8 +54,8 @@ def extract(
 
     An utterance is decoded once for all of its features and goes through the encoder alone. What
     is in the stores already is left alone; if its audio file has another size or time, the decoded
-    audio decides whether it is computed again. When nothing is missing, nothing is loaded. An
-    interrupted extraction goes on where it was.
+    audio decides whether it is computed again, and of tokens the transcript does. When nothing is
+    missing, nothing is loaded. An interrupted extraction goes on where it was.
 
     Arguments
     ---------
@@ -64,8 +65,8 @@ def extract(
         Fills in `{data_root}`.
     root : Path
         Folder of the stores; one extraction at a time may fill it.
-    spec : ExtractionSpec
-        What to extract.
+    spec : ExtractionSpec or TextSpec
+        What to extract; the latter needs transcripts and no audio.
     workers : int
         Processes, each with extractors of its own and one thread; 0 for this process with all threads.
     progress : bool
@@ -79,7 +80,7 @@ def extract(
     Raises
     ------
     DataError
-        If audio or an alignment cannot be used: names the first, after all others are finished.
+        If audio, a transcript or an alignment cannot be used: names the first, after all others are finished.
     ConfigError, UnavailableError
         If the spec cannot be met, or another extraction is filling the folder.
     StoreError
@@ -91,7 +92,8 @@ def extract(
     stores = spec.open(root)
     if not _jobs(utterances, data_folder, stores, spec):
         return stores
-    _check_data_folder(utterances, data_folder)
+    if spec.reads_audio:
+        _check_data_folder(utterances, data_folder)
     with ExitStack() as stack:
         with disk_errors(root):
             stack.enter_context(locked(root, "extraction"))
@@ -107,13 +109,16 @@ def extract(
         messages = dict(bar)
         failures = {key: messages[key] for key in utterances if messages.get(key)}
         stores = spec.open(root)
-        _warn_of_clipping(stores, [job.utterance.id for job in jobs])
+        done = {job.utterance.id: job.utterance for job in jobs}
+        _warn_of_clipping(stores, list(done))
+        for warning in spec.warnings(stores, done):
+            _logger.warning("%s", warning)
         _report(failures, len(utterances), root)
     return stores
 
 
 def _jobs(
-    utterances: Mapping[str, Utterance], data_folder: Path, stores: Mapping[str, FeatureStore], spec: ExtractionSpec
+    utterances: Mapping[str, Utterance], data_folder: Path, stores: Mapping[str, FeatureStore], spec: Spec
 ) -> list[_Job]:
     jobs = []
     for utterance_id, utterance in utterances.items():
@@ -133,7 +138,7 @@ def _jobs(
 class _Worker:
     """Does jobs one after another; loads an extractor when it is first needed."""
 
-    def __init__(self, data_folder: Path, root: Path, spec: ExtractionSpec) -> None:
+    def __init__(self, data_folder: Path, root: Path, spec: Spec) -> None:
         self.data_folder = data_folder
         self.spec = spec
         self.stores = spec.open(root)
@@ -149,41 +154,40 @@ class _Worker:
 
     def _do(self, job: _Job) -> None:
         utterance = job.utterance
-        wave = load_audio(locate(utterance.wav, self.data_folder), utterance.start, utterance.stop)
-        digest = audio_hash(wave)
-        heard = wave if self.spec.copy is None else self.spec.copy(wave, utterance.id)
+        given, digest = self.spec.read(utterance, self.data_folder)  # a wave or a transcript
+        heard = given if self.spec.copy is None else self.spec.copy(given, utterance.id)
         for feature, source in job.sources.items():
             store = self.stores[feature]
-            same_audio = utterance.id in store and store.entry(utterance.id).audio_hash == digest
+            same = utterance.id in store and store.entry(utterance.id).audio_hash == digest
             # Phones are made from more than the audio.
-            if same_audio and feature != "phones":
+            if same and feature != "phones":
                 store.confirm(utterance.id, source)
                 continue
-            frames = self._frames(feature, wave, heard, utterance)
+            frames = self._frames(feature, given, heard, utterance)
             if store.header.frame_shift_s and len(frames) != num_frames(len(heard)):
                 raise DataError(
                     f"`{feature}` of {utterance.id!r} must have {num_frames(len(heard))} frames, but has {len(frames)}."
                 )
             store.write(utterance.id, frames, digest, source)
 
-    def _frames(self, feature: str, wave: Tensor, heard: Tensor, utterance: Utterance) -> Tensor:
-        """A feature of the wave that is heard; phones, which alignment files time in the original, follow its speed."""
+    def _frames(self, feature: str, given: Any, heard: Any, utterance: Utterance) -> Tensor:
+        """A feature of what is heard or read; phones, which alignment files time in the original, follow its speed."""
         if feature not in self.extractors:
             self.extractors[feature] = self.spec.load(feature)
         extractor = self.extractors[feature]
-        if feature != "phones" or heard is wave:
+        if feature != "phones" or heard is given:
             return extractor(heard, utterance, self.data_folder)
-        return stretched(extractor(wave, utterance, self.data_folder), len(wave), len(heard))
+        return stretched(extractor(given, utterance, self.data_folder), len(given), len(heard))
 
 
-def _here(jobs: list[_Job], data_folder: Path, root: Path, spec: ExtractionSpec) -> Iterator[tuple[str, str | None]]:
+def _here(jobs: list[_Job], data_folder: Path, root: Path, spec: Spec) -> Iterator[tuple[str, str | None]]:
     worker = _Worker(data_folder, root, spec)
     for job in jobs:
         yield job.utterance.id, worker(job)
 
 
 def _in_processes(
-    jobs: list[_Job], workers: int, data_folder: Path, root: Path, spec: ExtractionSpec
+    jobs: list[_Job], workers: int, data_folder: Path, root: Path, spec: Spec
 ) -> Iterator[tuple[str, str | None]]:
     pool = ProcessPoolExecutor(
         min(workers, len(jobs)), mp_context=multiprocessing.get_context("spawn"), initializer=_start_process
@@ -216,11 +220,11 @@ def _end_with_parent() -> None:
 
 
 @lru_cache(maxsize=1)
-def _worker_of_process(data_folder: Path, root: Path, spec: ExtractionSpec) -> _Worker:
+def _worker_of_process(data_folder: Path, root: Path, spec: Spec) -> _Worker:
     return _Worker(data_folder, root, spec)
 
 
-def _do_in_process(job: _Job, data_folder: Path, root: Path, spec: ExtractionSpec) -> str | None:
+def _do_in_process(job: _Job, data_folder: Path, root: Path, spec: Spec) -> str | None:
     return _worker_of_process(data_folder, root, spec)(job)
 
 

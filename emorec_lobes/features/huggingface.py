@@ -71,7 +71,7 @@ class HuggingFaceEncoder:
         self._encoder = encoder
         self._padding = padding
         self._device = torch.device(device)
-        model = _load(folder, config)
+        model = load_model(folder, config, unused=("masked_spec_embed",))
         self._whisper = _WhisperInput(folder, config) if config.model_type == "whisper" else None
         self._model = (model.get_encoder() if self._whisper else model).to(self._device)
         self._normalise = normalises_input(folder)
@@ -174,7 +174,9 @@ def read_config(folder: Path) -> Any:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"`encoder` {folder} must have a config.json of a speech model ({_line(error)}).") from None
+        raise ConfigError(
+            f"`encoder` {folder} must have a config.json that transformers reads ({first_line(error)})."
+        ) from None
     if hasattr(config, "add_adapter"):
         config.add_adapter = False  # the adapter halves the frame rate of the last layer
     return config
@@ -209,12 +211,12 @@ def check_sizes(encoder: str, found: tuple[int, int], asked: tuple[int, int]) ->
         )
 
 
-def _load(folder: Path, config: Any) -> nn.Module:
-    """The model with every weight from its file, none left random."""
+def load_model(folder: Path, config: Any, unused: tuple[str, ...]) -> nn.Module:
+    """The model with every weight from its file, none left random but those whose names begin with one of `unused`."""
     from transformers import AutoModel
 
     try:
-        with _quiet():
+        with quiet():
             model, info = AutoModel.from_pretrained(
                 folder,
                 config=config,
@@ -225,10 +227,11 @@ def _load(folder: Path, config: Any) -> nn.Module:
             )
     except (OSError, ValueError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         raise UnavailableError(
-            f"The weights in {folder} cannot be loaded ({_line(error)}). Get the model again, e.g. with `hf download`."
+            f"The weights in {folder} cannot be loaded ({first_line(error)}). Get the model again, e.g. with "
+            "`hf download`."
         ) from None
     part = "encoder." if config.model_type == "whisper" else ""
-    missing = sorted(key for key in info["missing_keys"] if key.startswith(part) and key != "masked_spec_embed")
+    missing = sorted(key for key in info["missing_keys"] if key.startswith(part) and not key.startswith(unused))
     if missing:
         raise UnavailableError(
             f"The weights in {folder} must be complete, but lack {len(missing)} tensors, the first is {missing[0]}. "
@@ -243,7 +246,7 @@ def _standardise(wave: Tensor) -> Tensor:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps transformers' loading report and bar off the terminal: what matters of it becomes an error."""
     from transformers.utils import logging
 
@@ -258,6 +261,6 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """The first line of a library's message."""
     return " ".join(str(error).strip().split("\n")[0].split()).rstrip(".")[:300] or type(error).__name__

@@ -1,29 +1,33 @@
 """What to extract, as plain values: a YAML passes it, a worker process receives it."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from emorec_lobes.corpora.manifest import Utterance, locate
 from emorec_lobes.errors import ConfigError, not_one_of
-from emorec_lobes.features import speaker
+from emorec_lobes.features import speaker, text
+from emorec_lobes.features.audio import audio_hash, load_audio
 from emorec_lobes.features.huggingface import check_sizes
 from emorec_lobes.features.mel import NUM_MELS, MelSpectrogram
 from emorec_lobes.features.phones import PhoneExtractor
 from emorec_lobes.features.speaker import SpeakerEmbedding
 from emorec_lobes.features.speech import layers_header, load_encoder
 from emorec_lobes.features.store import HEADER, FeatureStore, StoreHeader, read_header
+from emorec_lobes.features.text_brackets import check_transcript, has_letters, replace_brackets
 from emorec_lobes.features.wave_copy import WaveCopy
 from emorec_lobes.units import FRAME_SHIFT_S, SAMPLE_RATE_HZ
 
 FEATURES = ("layers", "mel", "phones", "speaker")
 
-# (wave (S,), utterance, data folder) -> frames
-Extractor = Callable[[Tensor, Utterance, Path], Tensor]
+TOKENS = "tokens"
+
+# (wave (S,) or transcript, utterance, data folder) -> frames or tokens
+Extractor = Callable[[Any, Utterance, Path], Tensor]
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class ExtractionSpec:
     features: tuple[str, ...] = FEATURES
     device: str = "cpu"
     copy: WaveCopy | None = None
+
+    reads_audio: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for feature in self.features:
@@ -94,14 +100,10 @@ class ExtractionSpec:
         StoreError
             If a store's header is damaged or not the one asked for.
         """
-        stores = {}
-        for feature in self.features:
-            header = self.header(feature)
-            folder = Path(root) / header.folder_name
-            if feature == "layers" and (folder / HEADER).exists():
-                check_sizes(self.encoder, read_header(folder).shape, header.shape)
-            stores[feature] = FeatureStore.open(root, header)
-        return stores
+        headers = {feature: self.header(feature) for feature in self.features}
+        if "layers" in headers:
+            _check_stored_sizes(root, headers["layers"], self.encoder)
+        return {feature: FeatureStore.open(root, header) for feature, header in headers.items()}
 
     def load(self, feature: str) -> Extractor:
         """Loads what computes a feature."""
@@ -113,6 +115,11 @@ class ExtractionSpec:
         extractor = MelSpectrogram() if feature == "mel" else SpeakerEmbedding()
         return lambda wave, utterance, data_folder: extractor(wave)
 
+    def read(self, utterance: Utterance, data_folder: Path) -> tuple[Tensor, str]:
+        """The wave of an utterance, and its hash."""
+        wave = load_audio(locate(utterance.wav, data_folder), utterance.start, utterance.stop)
+        return wave, audio_hash(wave)
+
     def source(self, feature: str, utterance: Utterance, data_folder: Path) -> tuple[Any, ...] | None:
         """What changes when a feature may have to be computed again, cheap to find out; None if the audio is gone."""
         audio = _stat(locate(utterance.wav, data_folder))
@@ -121,9 +128,100 @@ class ExtractionSpec:
         source = (utterance.wav, *audio, utterance.start, utterance.stop)
         if feature != "phones" or self.aligner == "none":
             return source
-        text = hashlib.sha256((utterance.text or "").encode()).hexdigest()[:16]
         alignment = _stat(locate(utterance.phones, data_folder)) if utterance.phones else None
-        return (*source, text, *(alignment or ()))
+        return (*source, _text_hash(utterance)[:16], *(alignment or ()))
+
+    def warnings(self, stores: Mapping[str, FeatureStore], utterances: Mapping[str, Utterance]) -> list[str]:
+        """Lines on utterances that were just extracted: none, since only transcripts need any."""
+        return []
+
+
+@dataclass(frozen=True)
+class TextSpec:
+    """Token features of the transcripts, by a text encoder. No audio is needed.
+
+    Arguments
+    ---------
+    encoder, num_layers, encoder_dim, brackets, max_tokens, device
+        As `text.load_text_encoder`. `device` is no part of what the features are.
+
+    Example
+    -------
+    >>> spec = TextSpec("minilm", num_layers=1, encoder_dim=384, brackets="map")
+    >>> spec.header("tokens").shape, spec.header("tokens").frame_shift_s
+    ((1, 384), None)
+    """
+
+    encoder: str
+    num_layers: int
+    encoder_dim: int
+    brackets: str = "keep"
+    max_tokens: int = 512
+    device: str = "cpu"
+
+    features: ClassVar[tuple[str, ...]] = (TOKENS,)
+    reads_audio: ClassVar[bool] = False
+    copy: ClassVar[None] = None
+
+    def header(self, feature: str = TOKENS) -> StoreHeader:
+        """The header of the store; loads no weights."""
+        return text.text_header(self.encoder, self.num_layers, self.encoder_dim, self.brackets, self.max_tokens)
+
+    def open(self, root: Path) -> dict[str, FeatureStore]:
+        """The store below `root`, as far as it has been filled; raises as `ExtractionSpec.open`."""
+        header = self.header()
+        _check_stored_sizes(root, header, self.encoder)
+        return {TOKENS: FeatureStore.open(root, header)}
+
+    def load(self, feature: str = TOKENS) -> Extractor:
+        """Loads what computes the tokens."""
+        encoder = text.load_text_encoder(
+            self.encoder, self.num_layers, self.encoder_dim, self.brackets, self.max_tokens, self.device
+        )
+        return lambda transcript, utterance, data_folder: encoder.tokens(transcript)
+
+    def read(self, utterance: Utterance, data_folder: Path) -> tuple[str, str]:
+        """The transcript of an utterance, and its hash; DataError if there is none."""
+        return check_transcript(utterance.text, utterance.id), _text_hash(utterance)
+
+    def source(self, feature: str, utterance: Utterance, data_folder: Path) -> tuple[Any, ...]:
+        """What changes when the tokens have to be computed again."""
+        return (_text_hash(utterance),)
+
+    def warnings(self, stores: Mapping[str, FeatureStore], utterances: Mapping[str, Utterance]) -> list[str]:
+        """One line each on transcripts that were cut off, and on those that say nothing, if there are any."""
+        cut = self.truncated(stores[TOKENS], utterances)
+        silent = self.without_letters(stores[TOKENS], utterances)
+        notes = {f"are longer than `max_tokens` ({self.max_tokens}) and cut off there": cut, "have no letters": silent}
+        return [
+            f"{len(ids)} of {len(utterances)} transcripts {note}. The first is that of {ids[0]!r}."
+            for note, ids in notes.items()
+            if ids
+        ]
+
+    def truncated(self, store: FeatureStore, utterances: Mapping[str, Utterance]) -> list[str]:
+        """The utterances of a store whose transcript was cut off at `max_tokens`."""
+        return text.truncated(store, utterances, self.encoder, self.brackets, self.max_tokens)
+
+    def without_letters(self, store: FeatureStore, utterances: Mapping[str, Utterance]) -> list[str]:
+        """The utterances of a store whose transcript has no letters, perhaps since its bracket tokens are dropped."""
+        return [
+            item
+            for item, utterance in utterances.items()
+            if item in store and not has_letters(replace_brackets(utterance.text or "", self.brackets))
+        ]
+
+
+def _check_stored_sizes(root: Path, header: StoreHeader, encoder: str) -> None:
+    """Refuses an encoder's store that is there with other sizes."""
+    folder = Path(root) / header.folder_name
+    if (folder / HEADER).exists():
+        check_sizes(encoder, read_header(folder).shape, header.shape)
+
+
+def _text_hash(utterance: Utterance) -> str:
+    """Identity of a transcript, also of one that is no proper Unicode."""
+    return hashlib.sha256((utterance.text or "").encode(errors="surrogatepass")).hexdigest()
 
 
 def _stat(path: Path) -> tuple[int, int] | None:

@@ -42,8 +42,8 @@ class StoreHeader:
         Short name, e.g. "layers-resemblyzer"; begins the folder's name.
     identity : dict
         Everything that decides the values: weights, options, version. JSON types.
-    sample_rate_hz : int
-        Of the audio that goes in.
+    sample_rate_hz : int or None
+        Of the audio that goes in; None if text goes in.
     frame_shift_s : float or None
         None if the first axis is not time.
     shape : tuple of int
@@ -54,7 +54,7 @@ class StoreHeader:
 
     extractor: str
     identity: dict[str, Any]
-    sample_rate_hz: int
+    sample_rate_hz: int | None
     frame_shift_s: Seconds | None
     shape: tuple[int, ...]
     dtype: str
