@@ -50,13 +50,8 @@ class SpeechTask:
     """
 
     def __init__(self, settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any) -> None:
-        if settings["num_classes"] != len(settings["labels"]):
-            raise ConfigError(
-                f"`num_classes` must be {len(settings['labels'])}, the number of `labels`, "
-                f"but is {settings['num_classes']} instead. Set both."
-            )
+        check_classes(settings)
         _check_sizes(settings)
-        _check_loss(settings)
         self.utterances = utterances
         self.stores = extract_features(settings, utterances, run_opts, aligner=settings["aligner"])
         on_the_grid = {"aligner": settings["aligner"], "features": ("layers", "mel", "phones")}
@@ -173,8 +168,13 @@ def wave_copies(settings: Settings) -> list[WaveCopy]:
     return [WaveCopy(number, made_from, augment) for number in range(1, settings["wave_copies"] + 1)]
 
 
-def _check_loss(settings: Settings) -> None:
-    """Refuses what the classification loss cannot use, before anything is extracted."""
+def check_classes(settings: Settings) -> None:
+    """Refuses classes that do not fit the model, or a loss that they do not fit, before anything is extracted."""
+    if settings["num_classes"] != len(settings["labels"]):
+        raise ConfigError(
+            f"`num_classes` must be {len(settings['labels'])}, the number of `labels`, "
+            f"but is {settings['num_classes']} instead. Set both."
+        )
     check_class_weights(settings["class_weights"], settings["labels"])
     if settings["label_smoothing"] >= 1:
         raise ConfigError(f"`label_smoothing` must be below 1, but is {settings['label_smoothing']} instead. Lower it.")

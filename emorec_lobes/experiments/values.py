@@ -6,7 +6,9 @@ from typing import Any
 from emorec_lobes.errors import ConfigError
 
 # Every other whole number of a hyperparameter file counts something that there must be one of.
-_MAY_BE_0 = frozenset({"seed", "num_workers", "extract_workers", "wave_copies", "num_statistics"})
+_MAY_BE_0 = frozenset(
+    {"seed", "num_workers", "extract_workers", "wave_copies", "num_statistics", "context_turns", "conv_padding"}
+)
 
 # What a key holds whose value in the file may be null.
 _OPTIONAL = {"num_groups": int, "patience": int, "speaker_groups": list}

@@ -11,7 +11,7 @@ HPARAMS = Path(__file__).parents[3] / "hparams"
 
 @pytest.mark.parametrize(
     ("name", "num_parameters"),
-    [("ser_small", 84_427_101), ("ser_large", 88_979_549), ("ser_mel", 32_746_308)],
+    [("ser_small", 84_427_101), ("ser_large", 88_979_549), ("ser_mel", 32_746_308), ("ter_bert", 623_556)],
 )
 def test_trainable_parameters(name, num_parameters):
     settings = read_settings(HPARAMS / f"{name}.yaml", {"data_folder": "/corpus"})

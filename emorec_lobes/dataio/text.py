@@ -1,0 +1,58 @@
+"""Manifest and token store -> the datasets a text emotion model trains and is tested on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from speechbrain.dataio.dataset import DynamicItemDataset
+
+from emorec_lobes.corpora.manifest import Utterance
+from emorec_lobes.dataio.speech import DrawDataset
+from emorec_lobes.errors import DataError, not_one_of
+from emorec_lobes.features.store import FeatureStore
+
+
+@dataclass(frozen=True)
+class TextData:
+    """Everything that turns an utterance id into model input.
+
+    Arguments
+    ---------
+    utterances : mapping
+        id -> `Utterance`.
+    labels : sequence of str
+        Class order; a target is an index into it.
+    tokens : FeatureStore
+        (N, L, D) per utterance.
+    """
+
+    utterances: Mapping[str, Utterance]
+    labels: Sequence[str]
+    tokens: FeatureStore
+
+    def target(self, utterance_id: str, fraction: float = 0.0) -> int:
+        """Class index of an utterance; of several emotions it has in training, a draw's fraction says which."""
+        utterance = self.utterances[utterance_id]
+        emotions = utterance.emotions or [utterance.emotion]
+        emotion = emotions[int(fraction * len(emotions))]
+        if emotion not in self.labels:
+            raise DataError(not_one_of("emotion", emotion, self.labels))
+        return list(self.labels).index(emotion)
+
+    def draws_dataset(self, ids: Sequence[str]) -> DrawDataset:
+        """Training items: tokens and class."""
+        dataset = DrawDataset({item: {"draw": 0.0} for item in ids})
+        dataset.add_dynamic_item(self.target, takes=["id", "draw"], provides="target")
+        self._add_tokens(dataset)
+        return dataset
+
+    def utterances_dataset(self, ids: Sequence[str]) -> DynamicItemDataset:
+        """Evaluation items: the same, longest first so that batches pad little."""
+        ordered = sorted(ids, key=lambda item: (-self.tokens.num_frames(item), item))
+        dataset = DynamicItemDataset({item: {} for item in ordered})
+        dataset.add_dynamic_item(self.target, takes="id", provides="target")
+        self._add_tokens(dataset)
+        return dataset
+
+    def _add_tokens(self, dataset: DynamicItemDataset) -> None:
+        dataset.add_dynamic_item(self.tokens.read, takes="id", provides="tokens")
+        dataset.set_output_keys(["id", "tokens", "target"])

@@ -1,0 +1,114 @@
+"""What a text recipe needs: token features of the corpus, and the datasets of a fold."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from speechbrain.utils.distributed import infer_device, run_on_main
+
+from emorec_lobes.brains.base import EmotionBrain
+from emorec_lobes.corpora.manifest import Utterance, with_labels
+from emorec_lobes.corpora.protocol import Fold, statistics_stamp
+from emorec_lobes.dataio.class_weights import class_weights
+from emorec_lobes.dataio.context import check_dialogs, with_context
+from emorec_lobes.dataio.text import TextData
+from emorec_lobes.errors import ConfigError
+from emorec_lobes.evaluation.figures import layer_weights_figure
+from emorec_lobes.experiments.folds import FoldData
+from emorec_lobes.experiments.settings import Settings
+from emorec_lobes.experiments.speech import check_classes
+from emorec_lobes.features.extract import extract
+from emorec_lobes.features.spec import TOKENS, TextSpec
+
+
+class TextTask:
+    """Token features in, an emotion out.
+
+    Arguments
+    ---------
+    settings : Settings
+        Of a text recipe.
+    utterances : mapping
+        id -> `Utterance`, may be `without_labels`. Tokens missing in the feature store are computed now.
+    run_opts : mapping
+        SpeechBrain's: the encoder runs on `device`, and `noprogressbar` hides the bar.
+
+    Raises
+    ------
+    ConfigError
+        If the classes or the longest text do not fit the model, or weights or smoothing the loss.
+    """
+
+    def __init__(self, settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any) -> None:
+        check_classes(settings)
+        _check_length(settings)
+        self.utterances = utterances
+        num_turns, root = settings["context_turns"], Path(settings["feature_folder"])
+        if num_turns:  # an utterance has other tokens then: its context is part of what the encoder reads
+            utterances, root = with_context(utterances, num_turns), root / f"context_{num_turns}"
+        spec = text_spec(settings, run_opts)
+        folder, is_shown = Path(settings["data_folder"]), not run_opts["noprogressbar"]
+        run_on_main(extract, [utterances, folder, root, spec, settings["extract_workers"], is_shown])
+        self.tokens = spec.open(root)[TOKENS]
+        self.truncated = spec.truncated(self.tokens, utterances)
+        # Of the text. The same words may well be said twice: with its id in front, no hash is that of another.
+        self.audio_hashes = {key: f"{key} {each}" for key, each in self.tokens.audio_hashes.items()}
+        self.features = {TOKENS: self.tokens.folder.name}
+
+    def stamp(self, settings: Settings) -> dict[str, Any]:
+        """What the model was given of each utterance."""
+        switches = settings["authors_switches"]
+        return {
+            **{key: settings[key] for key in ("encoder", "brackets", "max_tokens", "context_turns")},
+            "truncated_utterances": len(self.truncated),
+            **dict.fromkeys(("normalise", "enrolment", "aligner"), "none"),
+            **statistics_stamp(False),
+            "as_the_authors": [key for key in switches if settings[key] == switches[key]],
+        }
+
+    def overrides(self, settings: Settings, fold: Fold) -> dict[str, Any]:
+        """The hyperparameters that a fold's own training utterances decide."""
+        if settings["context_turns"]:
+            check_dialogs({"training": fold.train, "validation": fold.valid, "test": fold.test}, self.utterances)
+        labelled = with_labels(self.utterances)
+        emotions = [emotion for key in fold.train for emotion in labelled[key].emotions or [labelled[key].emotion]]
+        return {"class_weights": class_weights(settings["class_weights"], settings["labels"], emotions)}
+
+    def data(self, hparams: Mapping[str, Any], fold: Fold) -> FoldData:
+        """Whole utterances, to train on and to evaluate."""
+        data = TextData(with_labels(self.utterances), hparams["labels"], self.tokens)
+        return FoldData(
+            train=data.draws_dataset(fold.train),
+            valid=data.utterances_dataset(fold.valid) if fold.valid else None,
+            test=data.utterances_dataset(fold.test),
+            draw_figures=draw_layer_weights,
+        )
+
+
+def text_spec(settings: Settings, run_opts: Any) -> TextSpec:
+    """What a text recipe extracts."""
+    return TextSpec(
+        encoder=settings["encoder"],
+        num_layers=settings["num_layers"],
+        encoder_dim=settings["encoder_dim"],
+        brackets=settings["brackets"],
+        max_tokens=settings["max_tokens"],
+        device=run_opts["device"] or infer_device(),
+    )
+
+
+def _check_length(settings: Settings) -> None:
+    """Refuses texts longer than the model takes, before anything is extracted."""
+    longest, allowed = settings["max_tokens"], settings.build()["model"].max_tokens
+    if allowed is not None and longest > allowed:
+        raise ConfigError(
+            f"`max_tokens` must be at most {allowed} for the authors' network, but is {longest} instead. "
+            f"Use --max_tokens {allowed}."
+        )
+
+
+def draw_layer_weights(brain: EmotionBrain, figures: Path, title: str) -> None:
+    """The learnt layer weights, where there are several layers."""
+    if brain.hparams.model.layer_mix is not None:
+        weights = brain.hparams.model.layer_mix.weights.cpu().numpy()
+        layer_weights_figure(weights, figures / "layer_weights.png", f"learnt weights of the encoder's layers\n{title}")
