@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from emorec_lobes.errors import ConfigError, DataError
+
+_logger = logging.getLogger(__name__)
 
 
 def read_json(path: Path, made_by: str, needed: Iterable[str] = ()) -> Mapping[str, Any]:
@@ -99,7 +102,7 @@ def _is_running(process: int) -> bool:
 
 
 @contextmanager
-def locked(folder: Path, what: str) -> Iterator[None]:
+def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
     """Holds a folder for this process; the lock goes with the process, even a killed one.
 
     Arguments
@@ -108,11 +111,13 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         Made if it is missing; holds the lock file `.lock`.
     what : str
         What uses the folder, for the message, e.g. "run".
+    wait : bool
+        Whether to wait for another process that holds it, with a warning, in place of an error.
 
     Raises
     ------
     ConfigError
-        If another process holds it.
+        If another process holds it, and `wait` is False.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +125,10 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigError(f"Another {what} is using {folder}. Wait for it, or choose another folder.") from None
+            if not wait:
+                raise ConfigError(f"Another {what} is using {folder}. Wait for it, or choose another folder.") from None
+            _logger.warning("Waiting for another %s that is using %s.", what, folder)
+            fcntl.flock(stream, fcntl.LOCK_EX)
         # A data-loading process would hold it too, and for seconds after this one was killed.
         os.register_at_fork(after_in_child=stream.close)
         yield

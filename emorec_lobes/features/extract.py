@@ -64,7 +64,7 @@ def extract(
     data_folder : Path
         Fills in `{data_root}`.
     root : Path
-        Folder of the stores; one extraction at a time may fill it.
+        Folder of the stores; one extraction at a time fills it, and another one waits.
     spec : ExtractionSpec or TextSpec
         What to extract; the latter needs transcripts and no audio.
     workers : int
@@ -82,7 +82,7 @@ def extract(
     DataError
         If audio, a transcript or an alignment cannot be used: names the first, after all others are finished.
     ConfigError, UnavailableError
-        If the spec cannot be met, or another extraction is filling the folder.
+        If the spec cannot be met.
     StoreError
         If a store does not fit, or the disk is full; what is finished stays.
     """
@@ -96,7 +96,7 @@ def extract(
         _check_data_folder(utterances, data_folder)
     with ExitStack() as stack:
         with disk_errors(root):
-            stack.enter_context(locked(root, "extraction"))
+            stack.enter_context(locked(root, "extraction", wait=True))
             stores = spec.open(root)  # another extraction may have ended in between
             for store in stores.values():
                 store.sweep()

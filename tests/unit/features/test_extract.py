@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -506,12 +507,17 @@ def test_an_unknown_option_is_one_line(tmp_path, corpus, changes, expected):
     assert not (tmp_path / "f").exists()
 
 
-def test_two_extractions_into_one_folder_do_not_collide(tmp_path, corpus):
+def test_an_extraction_waits_for_another_one_into_its_folder_and_then_goes_on_from_there(tmp_path, corpus, caplog):
     utterances, folder = corpus(2)
-    with locked(tmp_path / "f", "extraction"), pytest.raises(ConfigError, match="Another extraction is using"):
-        run(utterances, folder, tmp_path / "f")
+    with ThreadPoolExecutor() as pool:
+        with locked(tmp_path / "f", "extraction"):
+            waiting = pool.submit(run, utterances, folder, tmp_path / "f")
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=1)
+            assert not list((tmp_path / "f").glob("*/index.jsonl"))
+        assert len(waiting.result(timeout=60)["mel"]) == 2
+    assert f"Waiting for another extraction that is using {tmp_path / 'f'}." in caplog.messages
 
-    run(utterances, folder, tmp_path / "f")
     with locked(tmp_path / "f", "extraction"):
         assert len(run(utterances, folder, tmp_path / "f")["mel"]) == 2  # nothing to write, no lock needed
 
