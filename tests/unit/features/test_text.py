@@ -11,6 +11,7 @@ import tokenizers
 import torch
 import transformers
 
+from emorec_lobes.cli.main import main
 from emorec_lobes.corpora.manifest import ManifestInfo, Utterance, read_manifest, write_manifest
 from emorec_lobes.errors import ConfigError, DataError, StoreError, UnavailableError
 from emorec_lobes.features import text as text_module
@@ -520,3 +521,30 @@ def test_special_tokens_are_left_out_by_the_tokenizers_own_mask(text_models):
 def test_nothing_of_the_text_library_is_loaded_by_importing_us():
     script = "import sys, emorec_lobes.features.spec; sys.exit('transformers' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.fixture()
+def command(tmp_path, text_models):
+    write_manifest(tmp_path / "m.json", said("no never", "never").values(), ManifestInfo("table"))
+    words = ["extract", "--manifest", str(tmp_path / "m.json"), "--data-folder", str(tmp_path)]
+    encoder = ["--encoder", str(text_models("bert-uncased")[1]), "--encoder-dim", str(DIM), "--max-tokens", "20"]
+    return [*words, "--to", str(tmp_path / "f"), "--features", "tokens", *encoder]
+
+
+def test_the_command_extracts_tokens_of_the_last_layer_without_audio(command, tmp_path, spec, capsys):
+    assert main(command) == 0
+    out, _ = capsys.readouterr()
+    assert out.startswith("tokens       2 utterances  N x 1 x 16")
+    store = replace(spec, encoder=command[command.index("--encoder") + 1], num_layers=1, max_tokens=20).open(
+        tmp_path / "f"
+    )["tokens"]
+    assert [store.num_frames(key) for key in ("u0", "u1")] == [2, 1]
+
+
+def test_the_command_refuses_tokens_beside_features_of_another_encoder(command, tmp_path, capsys):
+    command[command.index("tokens")] = "tokens,mel"
+    assert main(command) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "must be tokens alone" in err
+    assert not (tmp_path / "f").exists()
