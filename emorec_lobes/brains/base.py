@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from emorec_lobes.errors import ConfigError
-from emorec_lobes.evaluation.metrics import scores
+from emorec_lobes.evaluation.metrics import METRICS, scores
 
 logger = get_logger(__name__)
 
@@ -69,8 +69,9 @@ class EmotionBrain(sb.Brain):
     A subclass implements `compute_forward` and `compute_objectives` as in SpeechBrain, and
     calls `log_losses` in training and `log_probabilities` in evaluation.
 
-    Expects in `hparams`: `labels`, `updates_per_validation`, `number_of_updates`, `patience`
-    (validations without a better UAR before training stops, or null), `lr_annealing` (a
+    Expects in `hparams`: `labels`, `updates_per_validation`, `number_of_updates`, `validation_score`
+    (one of `scores`: the checkpoint where it is highest is the best), `patience`
+    (validations without a better one before training stops, or null), `lr_annealing` (a
     SpeechBrain scheduler that is a function of the epoch, such as LinearScheduler or
     StepScheduler, or null; it is given the nominal epoch), `loss_read_interval`,
     `epoch_counter`, `train_logger` (a `FileTrainLogger`) and `tensorboard_logger` (or null).
@@ -150,7 +151,7 @@ class EmotionBrain(sb.Brain):
         predicted = [int(row.argmax()) for row in self.predictions.values()]
         targets = [self._targets[item] for item in self.predictions]
         found = scores(targets, predicted, self.hparams.labels)
-        return {name: found[name] for name in ("accuracy", "uar", "weighted_f1", "macro_f1")}
+        return {name: found[name] for name in METRICS}
 
     def on_fit_start(self) -> None:
         """SpeechBrain's, then finishes what a killed run left undone, and stops if training was over."""
@@ -175,7 +176,8 @@ class EmotionBrain(sb.Brain):
         update = min(epoch * self.hparams.updates_per_validation, self.hparams.number_of_updates)
         self.history.rows.append({"update": update, "train": self._train_means, "valid": valid, "lr": rate})
         # Saved before it is logged: a run killed in between logs the epoch when it goes on, and not twice.
-        self.checkpointer.save_checkpoint(meta={"update": update, **({"uar": valid["uar"]} if valid else {})})
+        score = self.hparams.validation_score
+        self.checkpointer.save_checkpoint(meta={"update": update, **({score: valid[score]} if valid else {})})
         self._delete_checkpoints()
         self._log(self.history.rows[-1])
         if self.hparams.tensorboard_logger is not None and if_main_process():
@@ -184,14 +186,15 @@ class EmotionBrain(sb.Brain):
 
     def _delete_checkpoints(self) -> None:
         """Keeps the latest checkpoint and, where validation chooses, the best."""
-        self.checkpointer.delete_checkpoints(max_keys=["uar"] if self.has_valid else [])
+        self.checkpointer.delete_checkpoints(max_keys=[self.hparams.validation_score] if self.has_valid else [])
 
     def _log(self, row: dict[str, Any]) -> None:
         about = {"update": row["update"], "lr": row["lr"]}
         self.hparams.train_logger.log_stats(about, row["train"], row["valid"], verbose=False)
 
     def _stop_if_no_better(self) -> None:
-        scored = [row["valid"]["uar"] for row in self.history.rows if row["valid"] is not None]
+        score = self.hparams.validation_score
+        scored = [row["valid"][score] for row in self.history.rows if row["valid"] is not None]
         if self.hparams.patience is None or not scored:
             return
         if len(scored) - 1 - scored.index(max(scored)) >= self.hparams.patience:

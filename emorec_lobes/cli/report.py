@@ -15,6 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "runs", nargs="+", type=Path, metavar="RUN", help="results.json of a run, its folder, or a folder of such"
     )
     parser.add_argument("--base", type=Path, metavar="RUN", help="the system the others are compared with")
+    parser.add_argument(
+        "--score",
+        metavar="NAME",
+        help="accuracy, uar, weighted_f1 or macro_f1: what intervals and differences are of (default: the one by which "
+        "all runs were chosen, else uar)",
+    )
     parser.add_argument("--into", type=Path, metavar="FILE.md", help="write into this file, not to the terminal")
     parser.add_argument("--name", help="between <!-- results:NAME:begin --> and <!-- results:NAME:end -->")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if FILE.md would change")
@@ -33,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             "`--into` must come with `--name`, and `--check` with both. Give FILE.md and the mark's NAME."
         )
-    table = compare(args.runs, args.base)
+    table = compare(args.runs, args.base, args.score)
     content = markdown_comparison(table)
     text = replaced(args.into, args.name, content) if args.into else ""
     if args.check:

@@ -1,15 +1,18 @@
 """Tables of systems side by side, made of nothing but their records."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from emorec_lobes.evaluation.report import Record, corpus_title, piped, rounded
+from emorec_lobes.errors import ConfigError, not_one_of
+from emorec_lobes.evaluation.metrics import METRICS
+from emorec_lobes.evaluation.report import HEADINGS, Record, corpus_title, piped, rounded
 from emorec_lobes.evaluation.runs import difference_over_runs, interval_over_runs
 from emorec_lobes.evaluation.systems import BASE_FOLDER, System, base_of, command_line, group_records, read_records
+from emorec_lobes.evaluation.units import unit_name
 
 NO_RESULTS = "No results yet."
 Band = Mapping[str, Any]
@@ -20,7 +23,7 @@ class Row:
     """A system with its scores; a band is None where no interval can be drawn, or no difference is asked for."""
 
     system: System
-    uar: float
+    score: float  # the one that the table is about
     deviation: float | None  # over seeds, n - 1 form
     band: Band | None
     difference: float | None
@@ -29,10 +32,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Systems that were tested alike: the one the others are compared with first, then by falling UAR."""
+    """Systems that were tested alike: the one the others are compared with first, then by falling score."""
 
     rows: tuple[Row, ...]
     base: System | None
+    metric: str  # the score that intervals and differences are of
     sources: tuple[Path, ...]  # the files it was made of
 
     @property
@@ -41,7 +45,7 @@ class Table:
         return self.rows[0].system.any_record
 
 
-def compare(places: Sequence[Path], base: Path | None = None) -> Table:
+def compare(places: Sequence[Path], base: Path | None = None, metric: str | None = None) -> Table:
     """Reads records and puts their systems side by side.
 
     Arguments
@@ -51,35 +55,50 @@ def compare(places: Sequence[Path], base: Path | None = None) -> Table:
     base : Path, optional
         Where the runs of the system lie that the others are compared with. Kept records say it by themselves, by the
         folder `base`.
+    metric : str, optional
+        One of `metrics.METRICS`: the score to sort by, with intervals and differences. Without it, the one by which
+        validation chose in all runs alike, else the UAR.
 
     Raises
     ------
     ConfigError, DataError, ProtocolError
         As `systems.read_records`, `group_records` and `base_of`.
     """
+    if metric is not None and metric not in METRICS:
+        raise ConfigError(not_one_of("score", metric, METRICS))
     records = read_records([*places, *([base] if base else [])])
     chosen = {path: record for path, record in records.items() if path.parent.name == BASE_FOLDER}
     if base:
         chosen = read_records([base])
     systems = group_records(records)
     compared_with = base_of(systems, chosen)
-    rows = [_row(system, compared_with) for system in systems]
-    rows.sort(key=lambda row: (row.system is not compared_with, -row.uar, row.system.name))
-    return Table(tuple(rows), compared_with, tuple(records))
+    metric = metric or _score_that_chose(records.values())
+    rows = [_row(system, compared_with, metric) for system in systems]
+    rows.sort(key=lambda row: (row.system is not compared_with, -row.score, row.system.name))
+    return Table(tuple(rows), compared_with, metric, tuple(records))
 
 
-def _row(system: System, base: System | None) -> Row:
-    scores = system.scores("uar")
+def _score_that_chose(records: Iterable[Record]) -> str:
+    chosen_on = {str(record["stamp"].get("checkpoint_chosen_on")) for record in records}
+    return next((metric for metric in METRICS if chosen_on == {f"validation {metric}"}), "uar")
+
+
+def _row(system: System, base: System | None, metric: str) -> Row:
+    scores, confusions = system.scores(metric), system.confusions
     is_compared = base is not None and system is not base
     # Speakers that are unknown, or a single one, cannot be resampled.
-    resampled = len(system.confusions[0]) > 1 and "" not in system.confusions[0]
+    resampled = len(confusions[0]) > 1 and "" not in confusions[0]
+    options = {"metric": metric, "unit": unit_name(system.any_record)}
+    difference_band = None
+    if is_compared and resampled:
+        difference_band = difference_over_runs(confusions, base.confusions, **options)
     return Row(
         system=system,
-        uar=float(np.mean(scores)),
+        score=float(np.mean(scores)),
         deviation=float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
-        band=interval_over_runs(system.confusions) if resampled else None,
-        difference=float(np.mean(scores) - np.mean(base.scores("uar"))) if is_compared else None,
-        difference_band=difference_over_runs(system.confusions, base.confusions) if is_compared and resampled else None,
+        band=interval_over_runs(confusions, **options) if resampled else None,
+        difference=float(np.mean(scores) - np.mean(base.scores(metric))) if is_compared else None,
+        difference_band=difference_band,
     )
 
 
@@ -91,10 +110,15 @@ def protocol_in_short(stamp: Mapping[str, Any]) -> str:
     >>> protocol_in_short({"protocol": "strict", "refit_on_train_and_valid": True, "normalise": "speaker",
     ...                    "speaker_statistics_over": "all utterances of a speaker"})
     'strict + refit, speaker-normalised, statistics over test speakers'
+    >>> protocol_in_short({"protocol": "strict", "checkpoint_chosen_on": "validation macro_f1",
+    ...                    "speaker_statistics_over": "nothing"})
+    'strict, chosen by macro F1'
     """
     over = stamp.get("speaker_statistics_over", "not stated")
+    score = str(stamp.get("checkpoint_chosen_on")).removeprefix("validation ")
     words = [
         f"{stamp['protocol']}{' + refit' if stamp.get('refit_on_train_and_valid') else ''}",
+        f"chosen by {HEADINGS[score]}" if score in HEADINGS and score != "uar" else "",
         "speaker-normalised" if stamp.get("normalise") == "speaker" else "",
         {"nothing": "", "not stated": "speaker statistics not stated"}.get(over, "statistics over test speakers"),
     ]
@@ -115,28 +139,31 @@ def markdown_comparison(table: Table | None) -> str:
 def _tested(record: Record) -> str:
     speakers = [name for name in record["confusion_by_speaker"] if name]
     known = f"{len(speakers)} speakers" if "" not in record["confusion_by_speaker"] else "speakers unknown"
-    parts = [f"{record['num_utterances']} test utterances", known, f"{len(record['folds'])} folds"]
+    num_folds, scheme = len(record["folds"]), record["stamp"].get("scheme")
+    parts = [f"{record['num_utterances']} test utterances", known, f"{num_folds} fold{'s' if num_folds > 1 else ''}"]
+    parts[2:] = ["official split"] if scheme == "official" else parts[2:]
     return f"{corpus_title(record)}: {', '.join(parts)}; {', '.join(record['labels'])}."
 
 
 def _cells(table: Table) -> list[list[str]]:
-    head = ["system", "seeds", "protocol", "UAR", "± sd", "95 % interval", "accuracy", "weighted F1"]
+    others = [metric for metric in METRICS if metric != table.metric]
+    head = ["system", "seeds", "protocol", HEADINGS[table.metric], "± sd", "95 % interval"]
+    head += [HEADINGS[metric] for metric in others]
     if table.base:
         head += ["against the first row"]
-    return [head, *(_row_cells(row, bool(table.base)) for row in table.rows)]
+    return [head, *(_row_cells(row, others, bool(table.base)) for row in table.rows)]
 
 
-def _row_cells(row: Row, has_base: bool) -> list[str]:
+def _row_cells(row: Row, others: Sequence[str], has_base: bool) -> list[str]:
     system = row.system
     cells = [
         f"`{system.name}`",
         ", ".join(map(str, system.runs)),
         protocol_in_short(system.any_record["stamp"]),
-        rounded(row.uar),
+        rounded(row.score),
         rounded(row.deviation),
         _span(row.band),
-        rounded(float(np.mean(system.scores("accuracy")))),
-        rounded(float(np.mean(system.scores("weighted_f1")))),
+        *(rounded(float(np.mean(system.scores(metric)))) for metric in others),
     ]
     if has_base:
         band = f" ({_span(row.difference_band, _signed)})" if row.difference_band else ""

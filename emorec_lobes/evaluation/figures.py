@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from emorec_lobes.errors import DataError
 from emorec_lobes.evaluation.canvas import STYLES, blank_figure, lighten, save_figure
 from emorec_lobes.evaluation.comparison import Table
-from emorec_lobes.evaluation.report import Record, corpus_title
+from emorec_lobes.evaluation.report import HEADINGS, Record, corpus_title
 from emorec_lobes.units import FRAME_SHIFT_S
 
 _TERMS = {"loss": "total", "emotion": "emotion", "mel_first": "mel, first estimate", "mel": "mel, final"}
@@ -165,7 +165,7 @@ def mel_figure(target: ArrayLike, reconstructed: ArrayLike, path: Path, title: s
 
 
 def forest_figure(table: Table, path: Path) -> None:
-    """Systems side by side: mean UAR over seeds, its interval, and each seed.
+    """Systems side by side: mean score over seeds, its interval, and each seed.
 
     Arguments
     ---------
@@ -182,18 +182,18 @@ def forest_figure(table: Table, path: Path) -> None:
     figure = blank_figure(8.6, 1.4 + row_height * len(rows))
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
-        seeds = row.system.scores("uar")
+        seeds = row.system.scores(table.metric)
         if row.band is not None:
             ends = [row.band["low"], row.band["high"]]
             axes.plot(ends, [place] * 2, color=STYLES[2][0], linewidth=2, label="" if place else "95 % interval")
         axes.plot(seeds, [place] * len(seeds), "|", color="black", markersize=11, label="" if place else "one seed")
-        axes.plot(row.uar, place, "o", color=STYLES[2][0], markersize=8, label="" if place else "mean over seeds")
-        score = f"{row.uar:.3f}" + (f"  ({row.band['low']:.3f} to {row.band['high']:.3f})" if row.band else "")
+        axes.plot(row.score, place, "o", color=STYLES[2][0], markersize=8, label="" if place else "mean over seeds")
+        score = f"{row.score:.3f}" + (f"  ({row.band['low']:.3f} to {row.band['high']:.3f})" if row.band else "")
         axes.annotate(score, (1.02, place), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
     if table.base is not None:
-        axes.axvline(rows[0].uar, color="0.4", linestyle="--", linewidth=1.0, zorder=0, label="mean of the first")
+        axes.axvline(rows[0].score, color="0.4", linestyle="--", linewidth=1.0, zorder=0, label="mean of the first")
     axes.set_yticks(range(len(rows)), names, parse_math=False)
-    axes.set(xlabel="UAR, pooled over folds", ylim=(len(rows) - 0.4, -0.6))
+    axes.set(xlabel=f"{HEADINGS[table.metric]}, pooled over folds", ylim=(len(rows) - 0.4, -0.6))
     axes.set_title(f"{corpus_title(record)}, n = {record['num_utterances']:,}", parse_math=False)
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.5 / (row_height * len(rows))), ncols=4)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -10,9 +10,10 @@ import numpy as np
 from emorec_lobes.evaluation.metrics import METRICS, count_confusions, majority_baseline, scores
 from emorec_lobes.evaluation.predictions import Predictions
 from emorec_lobes.evaluation.statistics import interval
+from emorec_lobes.evaluation.units import SPEAKERS, UTTERANCES, Units, answers_by_unit
 
 LIBRARIES = ("emorec", "numpy", "scikit-learn", "scipy", "speechbrain", "torch", "torchaudio", "transformers")
-_HEADINGS = {"accuracy": "accuracy", "uar": "UAR", "weighted_f1": "weighted F1", "macro_f1": "macro F1"}
+HEADINGS = {"accuracy": "accuracy", "uar": "UAR", "weighted_f1": "weighted F1", "macro_f1": "macro F1"}
 
 Record = Mapping[str, Any]
 
@@ -23,12 +24,14 @@ def results_record(
     fingerprint: Mapping[str, Any],
     command: Mapping[str, Any] | None = None,
     seed: int = 0,
+    units: Units | None = None,
 ) -> dict[str, Any]:
     """The content of results.json: what was scored, how, and by what.
 
     The headline scores are those of all folds' test utterances pooled; the folds' own rows, their mean and their
     deviation (n - 1 form, None for a single fold) stand in `folds`, `fold_mean` and `fold_deviation`. The speakers'
-    confusion counts in `confusion_by_speaker` are all that any of these scores, and any interval, needs.
+    confusion counts in `confusion_by_speaker` are all that any of these scores needs, and, where no other `units` are
+    drawn, any interval.
 
     Arguments
     ---------
@@ -42,6 +45,8 @@ def results_record(
         What the run was asked for: `recipe`, `hparams`, `overrides`, `fingerprint`.
     seed : int
         Of the interval's resampling.
+    units : Units, optional
+        What intervals draw in place of speakers.
 
     Returns
     -------
@@ -63,12 +68,17 @@ def results_record(
     """
     tested = predictions.only("test")
     targets, answers, labels = tested.targets, tested.predicted, tested.labels
+    # Of unknown speakers `interval` draws utterances by itself.
+    by_speaker = units is None or units.name == UTTERANCES
+    drawn = tested.speakers if by_speaker else [units.of[item] for item in tested.ids]
+    unit = SPEAKERS if by_speaker else units.name
     folds = [_fold_row(tested, fold) for fold in sorted(set(tested.folds.tolist()), key=_natural)]
     return {
         "labels": list(labels),
         **scores(targets, answers, labels),
         "confusion_by_speaker": _confusion_by_speaker(tested),
-        "interval": interval(targets, answers, labels, tested.speakers, seed=seed),
+        **({} if units is None else {"units": answers_by_unit(tested, units)}),
+        "interval": interval(targets, answers, labels, drawn, seed=seed, unit=unit),
         "baseline": majority_baseline(targets, labels),
         "folds": folds,
         "fold_mean": {name: float(np.mean([row[name] for row in folds])) for name in METRICS},
@@ -123,7 +133,7 @@ def _compose(record: Record, title: str, render: Callable[[Sequence[Sequence[str
 
 
 def _score_rows(record: Record) -> list[list[str]]:
-    rows = [["fold", "utterances", *_HEADINGS.values()]]
+    rows = [["fold", "utterances", *HEADINGS.values()]]
     rows += [_row(fold["fold"], fold["num_utterances"], fold) for fold in record["folds"]]
     if len(record["folds"]) > 1:
         rows.append(_row("mean", "", record["fold_mean"]))
@@ -145,7 +155,7 @@ def _confusion_rows(record: Record) -> list[list[str]]:
 def _interval_line(record: Record) -> str:
     band = record["interval"]
     return (
-        f"{_HEADINGS[band['metric']]} {rounded(record[band['metric']])}, "
+        f"{HEADINGS[band['metric']]} {rounded(record[band['metric']])}, "
         f"{band['level']:.0%} interval {rounded(band['low'])} to {rounded(band['high'])} ({band['method']})"
     )
 

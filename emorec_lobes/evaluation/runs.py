@@ -18,6 +18,7 @@ def interval_over_runs(
     level: float = 0.95,
     num_resamples: int = 2000,
     seed: int = 0,
+    unit: str = "speakers",
 ) -> dict[str, Any]:
     """The mean score of a system's seeds, with a bootstrap interval over seeds and speakers.
 
@@ -41,7 +42,7 @@ def interval_over_runs(
     ---------
     runs : sequence of mapping, one a seed
         Speaker -> (K, K) confusion counts, a row a true class: `confusion_by_speaker` of results.json.
-    metric, level, num_resamples, seed
+    metric, level, num_resamples, seed, unit
         As in `statistics.interval`.
 
     Returns
@@ -74,7 +75,7 @@ def interval_over_runs(
         "mean": float(own.mean()),
         "deviation": float(own.std(ddof=1)) if len(own) > 1 else None,
         **band_of(drawn, level, num_speakers, least=0.0),
-        "method": f"bootstrap over {_seeds(len(runs))} and {num_speakers} speakers, expanded percentiles",
+        "method": f"bootstrap over {_seeds(len(runs))} and {num_speakers} {unit}, expanded percentiles",
         "num_resamples": num_resamples,
         "seed": seed,
     }
@@ -87,6 +88,7 @@ def difference_over_runs(
     level: float = 0.95,
     num_resamples: int = 2000,
     seed: int = 0,
+    unit: str = "speakers",
 ) -> dict[str, Any]:
     """How much better the mean score of `runs` is than that of `base`, with an interval over seeds and speakers.
 
@@ -117,7 +119,7 @@ def difference_over_runs(
         "metric": metric,
         "difference": float(own[0] - own[1]),
         **band_of(drawn, level, num_speakers, least=-1.0),
-        "method": f"paired bootstrap over {num_speakers} speakers and each system's seeds, expanded percentiles",
+        "method": f"paired bootstrap over {num_speakers} {unit} and each system's seeds, expanded percentiles",
         "num_resamples": num_resamples,
         "seed": seed,
     }

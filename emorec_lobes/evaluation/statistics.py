@@ -20,6 +20,7 @@ def interval(
     level: float = 0.95,
     num_resamples: int = 2000,
     seed: int = 0,
+    unit: str = "speakers",
 ) -> dict[str, Any]:
     """Bootstrap interval of a score, resampling whole speakers.
 
@@ -48,6 +49,8 @@ def interval(
     num_resamples : int
     seed : int
         The same seed gives the same interval, whatever the order of the rows.
+    unit : str
+        What `speakers` are, for the reader, where they are something else.
 
     Returns
     -------
@@ -73,12 +76,12 @@ def interval(
         confusion = count_confusions(targets, predictions, len(labels))[0]
         num_units = int(confusion.sum())
         drawn = _draw_utterances(confusion, num_resamples, generator)
-        why = "speakers unknown" if "" in distinct else "one speaker"
+        why = f"{unit} unknown" if "" in distinct else f"one {unit.removesuffix('s')}"
         units = f"{num_units} utterances ({why})"
     else:
         num_units = len(distinct)
         drawn = _draw_speakers(count_confusions(targets, predictions, len(labels), groups), num_resamples, generator)
-        units = f"{num_units} speakers"
+        units = f"{num_units} {unit}"
     return {
         "metric": metric,
         **band_of(from_confusion(drawn)[metric], level, num_units, least=0.0),

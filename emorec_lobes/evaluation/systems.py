@@ -13,6 +13,7 @@ from typing import Any
 
 from emorec_lobes.errors import ConfigError, DataError, ProtocolError
 from emorec_lobes.evaluation.report import Record
+from emorec_lobes.evaluation.units import confusion_by_unit
 from emorec_lobes.files import read_json, write_atomically
 
 ENDING = "results.json"  # of a run's own file, and of one that is kept: ser_small-1.results.json
@@ -47,8 +48,8 @@ class System:
 
     @property
     def confusions(self) -> list[Mapping[str, Any]]:
-        """Each seed's counts by speaker, as `runs.interval_over_runs` takes them."""
-        return [record["confusion_by_speaker"] for record in self.runs.values()]
+        """Each seed's counts by speaker, or whatever is drawn, as `runs.interval_over_runs` takes them."""
+        return [confusion_by_unit(record) for record in self.runs.values()]
 
 
 def read_records(places: Iterable[Path]) -> dict[Path, Record]:
@@ -146,6 +147,7 @@ def _test_of(record: Record) -> dict[str, Any]:
         "labels": record["labels"],
         "folds": [[fold["fold"], fold["speakers"], fold["num_utterances"]] for fold in record["folds"]],
         "tested utterances": supports,
+        "what intervals draw": {key: value for key, value in (record.get("units") or {}).items() if key != "answers"},
     }
 
 

@@ -30,7 +30,7 @@ from emorec_lobes.evaluation.report import corpus_title, results_record
 from emorec_lobes.experiments.checkpoints import AtomicCheckpointer
 from emorec_lobes.experiments.command import command
 from emorec_lobes.experiments.fingerprint import FINGERPRINT, check_fingerprint, fold_fingerprint, num_processes
-from emorec_lobes.experiments.results import read_record, write_results
+from emorec_lobes.experiments.results import drawn_units, read_record, write_results
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.files import write_atomically, write_json
 
@@ -92,7 +92,8 @@ def run_fold(
         print(f"fold {fold.name} ({counts} utterances): {folder}", file=sys.stderr)
     answers = solve(task, settings, run_opts, fold, utterances, folder)
     stamped = {**stamp, **answers.chosen}
-    record = results_record(answers.predictions.only("test"), stamped, fingerprint, command(settings, run_opts))
+    tested, units = answers.predictions.only("test"), drawn_units(stamp, utterances)
+    record = results_record(tested, stamped, fingerprint, command(settings, run_opts), units=units)
     if if_main_process():
         answers.save(folder, record)
         write_predictions(folder / "predictions.csv", answers.predictions)
@@ -166,7 +167,7 @@ def train(
     brain.fit(hparams["epoch_counter"], loader, data.valid and evaluation_loader(data.valid, hparams))
     # Evaluation goes back to the chosen checkpoint, whose history ends there: keep it all.
     history = list(brain.history.rows)
-    chosen = brain.history.best_update("uar") or updates
+    chosen = brain.history.best_update(settings["validation_score"]) or updates
     return Trained(brain, hparams, data, chosen, history)
 
 
@@ -211,7 +212,7 @@ def predict(trained: Trained, split: str, fold: Fold, utterances: Mapping[str, U
     """Class probabilities of a fold's `valid` or `test` utterances, from the chosen weights."""
     brain, labels = trained.brain, tuple(trained.hparams["labels"])
     loader = evaluation_loader(getattr(trained.data, split), trained.hparams)
-    brain.evaluate(loader, max_key="uar" if brain.has_valid else None)
+    brain.evaluate(loader, max_key=trained.hparams["validation_score"] if brain.has_valid else None)
     probabilities = np.stack([brain.predictions[item] for item in getattr(fold, split)])
     return tabulate(fold, split, utterances, labels, probabilities)
 

@@ -1,7 +1,7 @@
 """A linear SVM: arrays in, class probabilities out."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,15 +105,3 @@ def svm_probabilities(svm: Pipeline, features: np.ndarray, num_classes: int) -> 
     scores[:, svm.classes_] = decision
     weights = np.exp(scores - scores.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)
-
-
-def best_c(uar_of: Mapping[float, float]) -> float:
-    """The C with the highest UAR; of equals the smallest, which regularises most.
-
-    Example
-    -------
-    >>> best_c({1.0: 0.75, 0.1: 0.75, 0.01: 0.5})
-    0.1
-    """
-    # Equal recalls summed in another order differ in their last bit.
-    return max(uar_of, key=lambda c: (round(uar_of[c], 9), -c))

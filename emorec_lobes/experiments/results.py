@@ -7,10 +7,12 @@ from typing import Any
 
 from speechbrain.utils.distributed import if_main_process
 
+from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.errors import DataError
 from emorec_lobes.evaluation.figures import confusion_figure
 from emorec_lobes.evaluation.predictions import Predictions, read_predictions, write_predictions
 from emorec_lobes.evaluation.report import markdown_table, results_record
+from emorec_lobes.evaluation.units import DIALOGS, UTTERANCES, Units
 from emorec_lobes.files import read_json, write_atomically, write_json
 
 
@@ -22,8 +24,26 @@ def write_results(folder: Path, record: dict[str, Any]) -> None:
     write_json(folder / "results.json", record)
 
 
+def drawn_units(stamp: Mapping[str, Any], utterances: Mapping[str, Utterance]) -> Units | None:
+    """What intervals draw in place of speakers, None for speakers.
+
+    Where tested speakers are in training too, or are unknown, it is not speakers that a test samples: dialogues are
+    drawn then, and single utterances where neither is known.
+    """
+    if stamp["speaker_independent"]:
+        return None
+    dialogs = {key: item.dialog for key, item in utterances.items() if item.dialog is not None}
+    if len(dialogs) == len(utterances):
+        return Units(DIALOGS, dialogs)
+    return Units(UTTERANCES, {key: key for key in utterances}) if stamp["speaker_independent"] is None else None
+
+
 def pool(
-    folder: Path, stamp: Mapping[str, Any], command: Mapping[str, Any], fold_folders: Sequence[Path]
+    folder: Path,
+    stamp: Mapping[str, Any],
+    command: Mapping[str, Any],
+    fold_folders: Sequence[Path],
+    units: Units | None = None,
 ) -> dict[str, Any]:
     """One predictions.csv and one record above the folds; nothing is trained."""
     tables = [fold_predictions(path) for path in fold_folders]
@@ -36,7 +56,7 @@ def pool(
     }
     keys = [key for key in records[0]["stamp"] if key not in stamp]
     chosen = {key: [record["stamp"][key] for record in records] for key in keys}
-    record = results_record(predictions.only("test"), {**stamp, **chosen}, fingerprint, command)
+    record = results_record(predictions.only("test"), {**stamp, **chosen}, fingerprint, command, units=units)
     if if_main_process():
         write_predictions(folder / "predictions.csv", predictions)
         write_results(folder, record)

@@ -20,7 +20,7 @@ from emorec_lobes.errors import ConfigError, exit_code_of, not_one_of
 from emorec_lobes.evaluation.report import terminal_table
 from emorec_lobes.experiments.command import command
 from emorec_lobes.experiments.folds import FoldSolver, run_fold, train_brain
-from emorec_lobes.experiments.results import pool
+from emorec_lobes.experiments.results import drawn_units, pool
 from emorec_lobes.experiments.settings import Settings, read_settings
 from emorec_lobes.features.speech import check_device
 from emorec_lobes.files import locked, read_json, write_json
@@ -138,18 +138,19 @@ def run(solve: FoldSolver, task_class: type[Task], settings: Settings, run_opts:
         chosen = choose_folds(folds, settings["fold"])
         for fold in folds:  # What needs no audio is refused now, not after hours of extraction.
             check_leakage(fold, utterances, {})
+        stamped = run_stamp(settings, info, folds, utterances)
         task = task_class(settings, without_labels(utterances), run_opts)
         for fold in folds:
             check_leakage(fold, utterances, task.audio_hashes)
         # Only now: settings that are refused must not keep the folder from the next, mended ones.
         if if_main_process():
             write_json(folder / CLAIM, {"fingerprint": settings.fingerprint(), "settings": settings.identity()})
-        stamped = {**run_stamp(settings, info, folds, utterances), **task.stamp(settings)}
+        stamped |= task.stamp(settings)
         records = [run_fold(solve, task, settings, run_opts, fold, utterances, stamped) for fold in chosen]
         if len(chosen) < len(folds):
             return records[0]
         finished = [Path(folder) / f"fold_{fold.name}" for fold in folds]
-        return pool(folder, stamped, command(settings, run_opts), finished)
+        return pool(folder, stamped, command(settings, run_opts), finished, drawn_units(stamped, utterances))
 
 
 def load_corpus(settings: Settings, folder: Path) -> tuple[dict[str, Utterance], ManifestInfo]:
@@ -196,7 +197,7 @@ def run_stamp(
         "corpus": info.corpus,
         "selection": info.selection,
         "warnings": info.warnings,
-        **stamp(folds, utterances, settings["scheme"], settings["protocol"]),
+        **stamp(folds, utterances, settings["scheme"], settings["protocol"], settings["validation_score"]),
         "refit_on_train_and_valid": bool(settings["refit"]) and settings["protocol"] == "strict",
         "seed": settings["seed"],
     }

@@ -19,6 +19,7 @@ from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.experiments.speech import check_classes
 from emorec_lobes.features.extract import extract
 from emorec_lobes.features.spec import TOKENS, TextSpec
+from emorec_lobes.features.store import FeatureStore
 
 
 class TextTask:
@@ -43,16 +44,8 @@ class TextTask:
         check_classes(settings)
         _check_length(settings)
         self.utterances = utterances
-        num_turns, root = settings["context_turns"], Path(settings["feature_folder"])
-        if num_turns:  # an utterance has other tokens then: its context is part of what the encoder reads
-            utterances, root = with_context(utterances, num_turns), root / f"context_{num_turns}"
-        spec = text_spec(settings, run_opts)
-        folder, is_shown = Path(settings["data_folder"]), not run_opts["noprogressbar"]
-        run_on_main(extract, [utterances, folder, root, spec, settings["extract_workers"], is_shown])
-        self.tokens = spec.open(root)[TOKENS]
-        self.truncated = spec.truncated(self.tokens, utterances)
-        # Of the text. The same words may well be said twice: with its id in front, no hash is that of another.
-        self.audio_hashes = {key: f"{key} {each}" for key, each in self.tokens.audio_hashes.items()}
+        self.tokens, self.truncated = token_store(settings, utterances, run_opts)
+        self.audio_hashes = hashes_with_ids(self.tokens.audio_hashes)
         self.features = {TOKENS: self.tokens.folder.name}
 
     def stamp(self, settings: Settings) -> dict[str, Any]:
@@ -83,6 +76,25 @@ class TextTask:
             test=data.utterances_dataset(fold.test),
             draw_figures=draw_layer_weights,
         )
+
+
+def token_store(
+    settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any
+) -> tuple[FeatureStore, list[str]]:
+    """The store of a text recipe's tokens, after what was missing in it is computed, and what was cut off in it."""
+    num_turns, root = settings["context_turns"], Path(settings["feature_folder"])
+    if num_turns:  # an utterance has other tokens then: its context is part of what the encoder reads
+        utterances, root = with_context(utterances, num_turns), root / f"context_{num_turns}"
+    spec = text_spec(settings, run_opts)
+    folder, is_shown = Path(settings["data_folder"]), not run_opts["noprogressbar"]
+    run_on_main(extract, [utterances, folder, root, spec, settings["extract_workers"], is_shown])
+    tokens = spec.open(root)[TOKENS]
+    return tokens, spec.truncated(tokens, utterances)
+
+
+def hashes_with_ids(hashes: Mapping[str, str]) -> dict[str, str]:
+    """Hashes of texts with the id in front: the same words may well be said twice, and are no leak."""
+    return {key: f"{key} {each}" for key, each in hashes.items()}
 
 
 def text_spec(settings: Settings, run_opts: Any) -> TextSpec:

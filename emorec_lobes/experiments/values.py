@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from emorec_lobes.errors import ConfigError
+from emorec_lobes.errors import ConfigError, not_one_of
+from emorec_lobes.evaluation.metrics import METRICS
 
 # Every other whole number of a hyperparameter file counts something that there must be one of.
 _MAY_BE_0 = frozenset(
     {"seed", "num_workers", "extract_workers", "wave_copies", "num_statistics", "context_turns", "conv_padding"}
 )
+
+# The keys that take one of a few words.
+_CHOICES = {"validation_score": METRICS}
 
 # What a key holds whose value in the file may be null.
 _OPTIONAL = {"num_groups": int, "patience": int, "speaker_groups": list}
@@ -24,7 +28,9 @@ _KINDS: dict[type, str] = {
 
 
 def check_values(file: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Checks the kind and range of each value; an override must be of the kind that its file has there.
+    """Checks the kind and range of each value, and that a choice is one there is.
+
+    An override must be of the kind that its file has there.
 
     Tagged values, and what a null of the file leaves open, are not looked at.
 
@@ -38,7 +44,7 @@ def check_values(file: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     Raises
     ------
     ConfigError
-        For the first value of another kind, or a number too small.
+        For the first value of another kind, a number too small, or a word that is not among its key's.
 
     Example
     -------
@@ -57,6 +63,8 @@ def check_values(file: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         if not fits or not (least is None or value >= least):
             bound = "" if least is None else f" from {least} up"
             raise ConfigError(f"`{key}` must be {_KINDS[kind]}{bound}, but is {value!r} instead. Change it.")
+        if key in _CHOICES and value not in _CHOICES[key]:
+            raise ConfigError(not_one_of(key, value, _CHOICES[key]))
 
 
 def _kind(value: Any) -> type | None:

@@ -5,11 +5,11 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing import connection
 from pathlib import Path
@@ -40,6 +40,7 @@ class _Job:
 
     utterance: Utterance
     sources: Mapping[str, tuple[Any, ...] | None]  # feature -> what it is made from
+    batch: tuple[str, ...] = ()  # the transcripts that go through a text encoder together with its own
 
 
 def extract(
@@ -52,10 +53,11 @@ def extract(
 ) -> dict[str, FeatureStore]:
     """Fills the stores of a manifest's features.
 
-    An utterance is decoded once for all of its features and goes through the encoder alone. What
-    is in the stores already is left alone; if its audio file has another size or time, the decoded
-    audio decides whether it is computed again, and of tokens the transcript does. When nothing is
-    missing, nothing is loaded. An interrupted extraction goes on where it was.
+    An utterance is decoded once for all of its features and goes through the encoder alone, a transcript
+    with others of as many tokens. What is in the stores already is left alone; if its audio file has
+    another size or time, the decoded audio decides whether it is computed again, and of tokens the
+    transcript does. When nothing is missing, nothing is loaded. An interrupted extraction goes on where it
+    was, and ends with the same bits.
 
     Arguments
     ---------
@@ -102,7 +104,8 @@ def extract(
                 store.sweep()
         jobs = _jobs(utterances, data_folder, stores, spec)
         work = (data_folder, root, spec)
-        results = _in_processes(jobs, workers, *work) if workers else _here(jobs, *work)
+        chunks = _chunks(jobs, spec.batches(utterances))
+        results = _in_processes(chunks, workers, *work) if workers else _here(chunks, *work)
         # With a delay the bar waits for the first result, so that an encoder that is not here is one line and no bar.
         title = "features" if spec.copy is None else f"features, copy {spec.copy.number}"
         bar = tqdm(results, total=len(jobs), desc=title, unit="utt", delay=1e-3, disable=not progress)
@@ -135,6 +138,20 @@ def _jobs(
     return jobs
 
 
+def _chunks(jobs: list[_Job], batches: Sequence[Mapping[str, str]]) -> list[list[_Job]]:
+    """The jobs of each batch, batches in their order; what is in none is a chunk of its own, and comes first."""
+    place = {key: number for number, batch in enumerate(batches) for key in batch}
+    chunks: dict[int, list[_Job]] = {}
+    alone = []
+    for job in jobs:
+        number = place.get(job.utterance.id)
+        if number is None:
+            alone.append([job])
+        else:
+            chunks.setdefault(number, []).append(replace(job, batch=tuple(batches[number].values())))
+    return [*alone, *(chunks[number] for number in sorted(chunks))]
+
+
 class _Worker:
     """Does jobs one after another; loads an extractor when it is first needed."""
 
@@ -144,13 +161,13 @@ class _Worker:
         self.stores = spec.open(root)
         self.extractors: dict[str, Extractor] = {}
 
-    def __call__(self, job: _Job) -> str | None:
-        """Does a job. Returns what is wrong with the utterance's data, if anything is."""
+    def __call__(self, job: _Job) -> tuple[str, str | None]:
+        """Does a job. Returns the utterance's id, and what is wrong with its data, if anything is."""
         try:
             self._do(job)
         except DataError as error:
-            return str(error)
-        return None
+            return job.utterance.id, str(error)
+        return job.utterance.id, None
 
     def _do(self, job: _Job) -> None:
         utterance = job.utterance
@@ -163,39 +180,41 @@ class _Worker:
             if same and feature != "phones":
                 store.confirm(utterance.id, source)
                 continue
-            frames = self._frames(feature, given, heard, utterance)
+            frames = self._frames(feature, given, heard, job)
             if store.header.frame_shift_s and len(frames) != num_frames(len(heard)):
                 raise DataError(
                     f"`{feature}` of {utterance.id!r} must have {num_frames(len(heard))} frames, but has {len(frames)}."
                 )
             store.write(utterance.id, frames, digest, source)
 
-    def _frames(self, feature: str, given: Any, heard: Any, utterance: Utterance) -> Tensor:
+    def _frames(self, feature: str, given: Any, heard: Any, job: _Job) -> Tensor:
         """A feature of what is heard or read; phones, which alignment files time in the original, follow its speed."""
         if feature not in self.extractors:
             self.extractors[feature] = self.spec.load(feature)
-        extractor = self.extractors[feature]
+        extractor, utterance = self.extractors[feature], job.utterance
+        if job.batch:
+            return extractor(heard, utterance, self.data_folder, job.batch)
         if feature != "phones" or heard is given:
             return extractor(heard, utterance, self.data_folder)
         return stretched(extractor(given, utterance, self.data_folder), len(given), len(heard))
 
 
-def _here(jobs: list[_Job], data_folder: Path, root: Path, spec: Spec) -> Iterator[tuple[str, str | None]]:
+def _here(chunks: list[list[_Job]], data_folder: Path, root: Path, spec: Spec) -> Iterator[tuple[str, str | None]]:
     worker = _Worker(data_folder, root, spec)
-    for job in jobs:
-        yield job.utterance.id, worker(job)
+    for chunk in chunks:
+        for job in chunk:
+            yield worker(job)
 
 
 def _in_processes(
-    jobs: list[_Job], workers: int, data_folder: Path, root: Path, spec: Spec
+    chunks: list[list[_Job]], workers: int, data_folder: Path, root: Path, spec: Spec
 ) -> Iterator[tuple[str, str | None]]:
     pool = ProcessPoolExecutor(
-        min(workers, len(jobs)), mp_context=multiprocessing.get_context("spawn"), initializer=_start_process
+        min(workers, len(chunks)), mp_context=multiprocessing.get_context("spawn"), initializer=_start_process
     )
     try:
-        futures = {pool.submit(_do_in_process, job, data_folder, root, spec): job.utterance.id for job in jobs}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        for future in as_completed([pool.submit(_do_in_process, each, data_folder, root, spec) for each in chunks]):
+            yield from future.result()
     except BrokenProcessPool:
         raise ConfigError(
             f"One of {workers} `workers` was killed, probably for lack of memory. Use fewer; finished utterances "
@@ -224,8 +243,9 @@ def _worker_of_process(data_folder: Path, root: Path, spec: Spec) -> _Worker:
     return _Worker(data_folder, root, spec)
 
 
-def _do_in_process(job: _Job, data_folder: Path, root: Path, spec: Spec) -> str | None:
-    return _worker_of_process(data_folder, root, spec)(job)
+def _do_in_process(chunk: list[_Job], data_folder: Path, root: Path, spec: Spec) -> list[tuple[str, str | None]]:
+    worker = _worker_of_process(data_folder, root, spec)
+    return [worker(job) for job in chunk]
 
 
 def _check_data_folder(utterances: Mapping[str, Utterance], data_folder: Path) -> None:

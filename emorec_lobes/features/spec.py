@@ -2,14 +2,16 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor
 
 from emorec_lobes.corpora.manifest import Utterance, locate
-from emorec_lobes.errors import ConfigError, not_one_of
+from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.features import speaker, text
 from emorec_lobes.features.audio import audio_hash, load_audio
 from emorec_lobes.features.huggingface import check_sizes
@@ -26,8 +28,8 @@ FEATURES = ("layers", "mel", "phones", "speaker")
 
 TOKENS = "tokens"
 
-# (wave (S,) or transcript, utterance, data folder) -> frames or tokens
-Extractor = Callable[[Any, Utterance, Path], Tensor]
+# (wave (S,) or transcript, utterance, data folder, and of a transcript its batch) -> frames or tokens
+Extractor = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,10 @@ class ExtractionSpec:
         alignment = _stat(locate(utterance.phones, data_folder)) if utterance.phones else None
         return (*source, _text_hash(utterance)[:16], *(alignment or ()))
 
+    def batches(self, utterances: Mapping[str, Utterance]) -> list[dict[str, str]]:
+        """What goes through an extractor together: nothing does, each utterance goes alone."""
+        return []
+
     def warnings(self, stores: Mapping[str, FeatureStore], utterances: Mapping[str, Utterance]) -> list[str]:
         """Lines on utterances that were just extracted: none, since only transcripts need any."""
         return []
@@ -178,7 +184,25 @@ class TextSpec:
         encoder = text.load_text_encoder(
             self.encoder, self.num_layers, self.encoder_dim, self.brackets, self.max_tokens, self.device
         )
-        return lambda transcript, utterance, data_folder: encoder.tokens(transcript)
+        encode = lru_cache(maxsize=1)(encoder.batch)  # the utterances of a batch come one after another
+
+        def tokens(transcript: str, utterance: Utterance, data_folder: Path, batch: tuple[str, ...]) -> Tensor:
+            return encode(batch)[batch.index(transcript)]
+
+        return tokens
+
+    def batches(self, utterances: Mapping[str, Utterance]) -> list[dict[str, str]]:
+        """The transcripts that go through the encoder together, as id -> transcript: as many tokens each, so that none
+        is padded.
+
+        They depend on the manifest alone, not on what is missing in the store: what was interrupted ends with the same
+        bits. A transcript that cannot be used is in none.
+        """
+        usable = {}
+        for key, utterance in utterances.items():
+            with suppress(DataError):  # `read` raises it again
+                usable[key] = check_transcript(utterance.text, key)
+        return text.equally_long(usable, self.encoder, self.brackets, self.max_tokens)
 
     def read(self, utterance: Utterance, data_folder: Path) -> tuple[str, str]:
         """The transcript of an utterance, and its hash; DataError if there is none."""

@@ -1,6 +1,7 @@
 """Text encoders: a transcript -> the hidden states of its tokens, by a Hugging Face model or `minilm`."""
 
 import inspect
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from emorec_lobes.features.text_brackets import check_brackets
 from emorec_lobes.features.text_tokenizer import TranscriptTokenizer
 
 MINILM = text_minilm.NAME
+
+# Of one pass through an encoder: enough to keep two cores busy, and 100 MB of hidden states of the large models.
+_BATCH_TOKENS = 1024
 
 
 class TextEncoder:
@@ -166,6 +170,33 @@ def identity(encoder: str, num_layers: int, brackets: str, max_tokens: int) -> d
 def locate_text_model(encoder: str) -> Path:
     """The folder of an encoder's files; of a hub id the cache is asked first, then the hub."""
     return text_minilm.minilm_folder() if encoder == MINILM else locate_model(encoder, TEXT)
+
+
+def equally_long(transcripts: Mapping[str, str], encoder: str, brackets: str, max_tokens: int) -> list[dict[str, str]]:
+    """Transcripts in batches of `_BATCH_TOKENS` tokens, all of a batch of one length, short ones first.
+
+    Arguments
+    ---------
+    transcripts : mapping
+        Id -> transcript.
+    encoder, brackets, max_tokens
+        As `load_text_encoder`.
+
+    Returns
+    -------
+    list of dict
+        Id -> transcript, of each batch.
+    """
+    tokenizer = TranscriptTokenizer(locate_text_model(encoder), brackets, max_tokens)
+    groups: dict[int, list[str]] = defaultdict(list)
+    for key, transcript in transcripts.items():
+        groups[len(tokenizer.encode(transcript)["input_ids"])].append(key)
+    return [
+        {key: transcripts[key] for key in batch}
+        for length, keys in sorted(groups.items())
+        for size in [max(1, _BATCH_TOKENS // length)]
+        for batch in (keys[start : start + size] for start in range(0, len(keys), size))
+    ]
 
 
 def truncated(

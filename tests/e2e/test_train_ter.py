@@ -165,6 +165,46 @@ def test_a_run_that_is_killed_and_started_again_ends_as_if_nothing_had_happened(
         assert whole == resumed
 
 
+TOLD = {
+    "accuracy": [0.1, 0.4, 0.3, 0.2],
+    "uar": [0.1, 0.2, 0.3, 0.4],
+    "weighted_f1": [0.4, 0.3, 0.2, 0.1],
+    "macro_f1": [0.1, 0.2, 0.4, 0.3],
+}
+
+
+class Scripted(TERBrain):
+    """Scores its validations as told, whatever it answers."""
+
+    def scores(self):
+        return {name: values[len(self.history.rows)] for name, values in TOLD.items()}
+
+
+@pytest.mark.parametrize(("score", "best"), [("accuracy", 20), ("uar", 40), ("weighted_f1", 10), ("macro_f1", 30)])
+def test_the_score_that_is_named_chooses_the_checkpoint(train, tmp_path, score, best):
+    options = {"protocol": "strict", "fold": 1, "validation_score": score}
+    assert train(tmp_path / "run", brain=Scripted, **options)[0] == 0
+    fold = tmp_path / "run/fold_1"
+    stamp = json.loads((fold / "results.json").read_text())["stamp"]
+    assert stamp["chosen_update"] == best and stamp["checkpoint_chosen_on"] == f"validation {score}"
+    kept = [path.read_text() for path in fold.glob("save/*/CKPT.yaml")]
+    assert len(kept) == (1 if best == 40 else 2)  # the last one, and the best
+    assert any(f"update: {best}\n" in text for text in kept)
+    # Its weights are those of a training that ends there, and chooses its last.
+    short = {**options, "number_of_updates": best, "validation_score": "uar"}
+    assert train(tmp_path / "short", brain=Scripted, **short)[0] == 0
+    weights = [(tmp_path / run / "fold_1/model.safetensors").read_bytes() for run in ("run", "short")]
+    assert weights[0] == weights[1]
+
+
+def test_patience_waits_for_the_score_that_is_named(train, tmp_path):
+    for score, updates in (("weighted_f1", 20), ("accuracy", 30)):
+        options = {"protocol": "strict", "fold": 1, "validation_score": score, "patience": 1}
+        assert train(tmp_path / score, brain=Scripted, **options)[0] == 0
+        rows = json.loads((tmp_path / score / "fold_1/history.json").read_text())["rows"]
+        assert rows[-1]["update"] == updates
+
+
 def test_as_the_authors_no_probability_of_two_classes_leaves_what_a_sigmoid_allows(train, tmp_path):
     assert train(tmp_path / "run", authors=True, max_tokens=122, fold=1, lr=0.1)[0] == 0
     probabilities = read_predictions(tmp_path / "run/fold_1/predictions.csv").probabilities
@@ -214,6 +254,7 @@ def without(items, **changes):
         (None, {"num_layers": 7}, ["encoder", "num_layers", "3"]),
         (None, {"brackets": "dropp"}, ["`brackets` must be one of keep, drop, map", "Did you mean 'drop'"]),
         (None, {"encoder": "/nonexistent/model"}, ["/nonexistent/model"]),
+        (None, {"validation_score": "recall"}, ["`validation_score` must be one of accuracy, uar", "'recall'"]),
         (None, {"context_turns": -1}, ["`context_turns` must be a whole number from 0 up"]),
         (None, {"scheme": "speakers", "context_turns": 1}, ["The dialog 't_0' must not be in both", "context_turns"]),
         (without(talk(), dialog=None), {"context_turns": 1}, ["'t_000' has no dialog", "--context_turns 0"]),

@@ -17,7 +17,9 @@ STAMP = {"corpus": "emodb", "protocol": "strict", "speaker_statistics_over": "no
 def write_run():
     """`write_run(folder, seed, overrides, ...)`: results.json of three folds of two speakers, 60 answers in all."""
 
-    def write(folder, seed=1, overrides=None, hparams="ser_small.yaml", skill=0.8, stamp=None, fingerprint=None):
+    def write(
+        folder, seed=1, overrides=None, hparams="ser_small.yaml", skill=0.8, stamp=None, fingerprint=None, units=None
+    ):
         generator = np.random.default_rng([seed, int(100 * skill)])
         targets = np.arange(60) % 2
         answered = np.where(generator.random(60) < skill, targets, 1 - targets)
@@ -38,6 +40,7 @@ def write_run():
             {"config": f"{seed}", "data": "77c1", **(fingerprint or {})},
             {"recipe": recipe, "hparams": hparams, "overrides": {**(overrides or {}), "seed": str(seed)},
              "fingerprint": "0f3a"},
+            units=units,
         )  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "results.json").write_text(json.dumps(record))

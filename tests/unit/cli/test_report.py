@@ -24,6 +24,13 @@ def test_without_a_file_the_table_goes_to_the_terminal(two_systems, capsys):
     assert "| `ser_small --refit True` | 1, 2, 3 | strict |" in capsys.readouterr().out
 
 
+def test_another_score_is_asked_for_by_name(two_systems, capsys):
+    assert report(two_systems, "--score", "weighted_f1") == 0
+    assert "| protocol | weighted F1 | ± sd | 95 % interval | accuracy | UAR | macro F1 |" in capsys.readouterr().out
+    assert report(two_systems, "--score", "f1") == 2
+    assert capsys.readouterr().err.startswith("emorec: `score` must be one of accuracy, uar")
+
+
 def test_into_a_file_it_replaces_what_stands_between_the_marks(two_systems, readme, capsys):
     assert report(two_systems) == 0
     table = capsys.readouterr().out

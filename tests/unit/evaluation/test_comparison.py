@@ -3,8 +3,10 @@ import statistics
 
 import pytest
 
+from emorec_lobes.errors import ConfigError, ProtocolError
 from emorec_lobes.evaluation.comparison import compare, markdown_comparison, protocol_in_short
 from emorec_lobes.evaluation.systems import keep_records
+from emorec_lobes.evaluation.units import Units
 
 
 def cells(markdown):
@@ -18,7 +20,12 @@ def test_a_row_shows_mean_and_deviation_over_seeds_and_the_interval_around(two_s
     first = cells(markdown_comparison(table))[0]
     records = table.rows[0].system.runs.values()
     assert first["system"] == "`ser_small --refit True`" and first["seeds"] == "1, 2, 3"
-    for heading, metric in (("UAR", "uar"), ("accuracy", "accuracy"), ("weighted F1", "weighted_f1")):
+    for heading, metric in (
+        ("UAR", "uar"),
+        ("accuracy", "accuracy"),
+        ("weighted F1", "weighted_f1"),
+        ("macro F1", "macro_f1"),
+    ):
         assert first[heading] == f"{statistics.mean(record[metric] for record in records):.3f}"
     assert first["± sd"] == f"{statistics.stdev(record['uar'] for record in records):.3f}"
     low, high = map(float, first["95 % interval"].split(" to "))
@@ -44,6 +51,57 @@ def test_the_difference_to_the_base_is_that_of_the_means(two_systems):
     assert float(shown[1]) == pytest.approx(float(other["UAR"]) - float(base["UAR"]), abs=0.0011)
     low, high = (float(text.replace("−", "-")) for text in shown.groups()[1:])
     assert low < float(shown[1]) < high
+
+
+def test_another_score_takes_the_first_column_the_order_the_interval_and_the_difference(two_systems):
+    table = compare([two_systems], two_systems / "plain", "macro_f1")
+    base, other = cells(markdown_comparison(table))
+    assert list(base)[3:9] == ["macro F1", "± sd", "95 % interval", "accuracy", "UAR", "weighted F1"]
+    mean = {row.system.name: statistics.mean(row.system.scores("macro_f1")) for row in table.rows}
+    assert base["macro F1"] == f"{mean['ser_small']:.3f}"
+    difference = float(other["against the first row"].split(" (")[0])
+    assert difference == pytest.approx(mean["ser_small --refit True"] - mean["ser_small"], abs=0.0006)
+    assert {row.band["metric"] for row in table.rows} == {"macro_f1"}
+    assert table.rows[1].difference_band["metric"] == "macro_f1"
+
+
+@pytest.mark.parametrize(
+    ("chosen_on", "metric"),
+    [
+        (["validation macro_f1"] * 2, "macro_f1"),
+        (["validation macro_f1", "validation uar"], "uar"),
+        (["last update"] * 2, "uar"),
+    ],
+)
+def test_without_a_score_the_table_is_of_the_one_that_chose_everywhere(tmp_path, write_run, chosen_on, metric):
+    for seed, each in enumerate(chosen_on):
+        stamp = {"checkpoint_chosen_on": each}
+        write_run(tmp_path / str(seed), seed, {"validation_score": each}, stamp=stamp)
+    assert compare([tmp_path]).metric == metric
+
+
+def test_a_score_there_is_not_is_refused(two_systems):
+    with pytest.raises(ConfigError, match=r"`score` must be one of accuracy, uar, weighted_f1, macro_f1"):
+        compare([two_systems], metric="f1")
+
+
+@pytest.mark.parametrize(("num_dialogs", "name"), [(12, "dialogues"), (60, "utterances")])
+def test_the_units_of_a_record_are_what_intervals_draw(tmp_path, write_run, num_dialogs, name):
+    units = Units(name, {f"u{number}": f"d{number % num_dialogs}" for number in range(60)})
+    for skill in (0.6, 0.9):
+        write_run(tmp_path / str(skill), overrides={"lr": str(skill)}, skill=skill, units=units)
+    table = compare([tmp_path], tmp_path / "0.6")
+    assert f"bootstrap over 1 seed and {num_dialogs} {name}" in markdown_comparison(table)
+    assert f"paired bootstrap over {num_dialogs} {name}" in markdown_comparison(table)
+    assert table.rows[1].difference_band["low"] > 0
+
+
+def test_tests_of_other_units_do_not_stand_in_one_table(tmp_path, write_run):
+    dialogs = Units("dialogues", {f"u{number}": f"d{number % 7}" for number in range(60)})
+    for name, units in (("a", dialogs), ("b", None)):
+        write_run(tmp_path / name, overrides={"lr": name}, units=units)
+    with pytest.raises(ProtocolError, match="what intervals draw"):
+        compare([tmp_path])
 
 
 def test_without_a_base_there_is_no_column_of_differences(two_systems):
@@ -86,6 +144,9 @@ def test_a_table_without_records_says_so():
         ({"protocol": "paper", "speaker_statistics_over": "nothing"}, "paper"),
         ({"protocol": "strict", "speaker_statistics_over": "all"}, "strict, statistics over test speakers"),
         ({"protocol": "strict"}, "strict, speaker statistics not stated"),
+        ({"protocol": "strict", "checkpoint_chosen_on": "validation accuracy", "speaker_statistics_over": "nothing"},
+         "strict, chosen by accuracy"),
+        ({"protocol": "strict", "checkpoint_chosen_on": "last update", "speaker_statistics_over": "nothing"}, "strict"),
         (
             {"protocol": "strict", "refit_on_train_and_valid": True, "normalise": "utterance",
              "speaker_statistics_over": "nothing"},

@@ -204,8 +204,8 @@ def test_the_forest_figure_shows_each_systems_mean_interval_and_seeds(drawn, two
     assert [label.get_text() for label in axes.get_yticklabels()] == ["ser_small", "ser_small --refit\u00a0True"]
     lines = [[tuple(map(float, xy)) for xy in line.get_xydata()] for line in axes.lines]
     for place, row in enumerate(table.rows):
-        assert [(row.uar, place)] in lines
+        assert [(row.score, place)] in lines
         assert [(row.band["low"], place), (row.band["high"], place)] in lines
         assert [(score, place) for score in row.system.scores("uar")] in lines
     assert axes.get_ylim()[0] > axes.get_ylim()[1], "the first row stands on top"
-    assert any(f"{table.rows[1].uar:.3f}" in text.get_text() for text in axes.texts)
+    assert any(f"{table.rows[1].score:.3f}" in text.get_text() for text in axes.texts)

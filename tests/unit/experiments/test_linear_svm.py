@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 
 from emorec_lobes.errors import ConfigError
-from emorec_lobes.experiments.linear_svm import SolverOptions, best_c, fit_svm, svm_probabilities
+from emorec_lobes.experiments.linear_svm import SolverOptions, fit_svm, svm_probabilities
 
 EXACT = SolverOptions(tolerance=1e-8, max_iterations=1_000_000, seed=1)
 
@@ -96,17 +96,3 @@ def test_an_svm_that_does_not_converge_is_refused_with_its_c():
     features, targets = data(30, 50)
     with pytest.raises(ConfigError, match=r"`max_iterations` must let the SVM with C = 10 converge, but is 1 instead"):
         fit_svm(features, targets, 10.0, SolverOptions(1e-9, 1, 1))
-
-
-@pytest.mark.parametrize(
-    ("uar_of", "chosen"),
-    [
-        ({0.01: 0.5, 0.1: 0.8, 1.0: 0.7}, 0.1),
-        ({0.01: 0.8, 0.1: 0.8, 1.0: 0.7}, 0.01),
-        ({1.0: 0.8, 0.1: 0.8}, 0.1),  # in whatever order they stand
-        ({0.1: (0.1 + 0.2) / 2, 0.01: (0.3 + 0.0) / 2}, 0.01),  # which differ in their last bit
-        ({5.0: 0.25}, 5.0),
-    ],
-)
-def test_the_best_uar_chooses_c_and_of_equals_the_smaller(uar_of, chosen):
-    assert best_c(uar_of) == chosen

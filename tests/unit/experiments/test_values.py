@@ -16,6 +16,7 @@ FILE = {
     "patience": None,
     "manifest": None,
     "max_grad_norm": float("inf"),
+    "validation_score": "uar",
 }
 
 
@@ -60,6 +61,16 @@ def test_every_other_value_is_refused_by_name(given):
     [(key, value)] = given.items()
     with pytest.raises(ConfigError, match=f"`{key}` must be .* but is {value!r} instead"):
         check_values(FILE, given)
+
+
+@pytest.mark.parametrize("score", ["accuracy", "uar", "weighted_f1", "macro_f1"])
+def test_any_score_may_choose(score):
+    check_values(FILE, {"validation_score": score})
+
+
+def test_a_score_there_is_not_is_refused_with_those_there_are():
+    with pytest.raises(ConfigError, match=r"`validation_score` must be one of accuracy, uar, .* 'f1'"):
+        check_values(FILE, {"validation_score": "f1"})
 
 
 def test_the_files_own_values_are_checked_too():
