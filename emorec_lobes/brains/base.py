@@ -156,6 +156,7 @@ class EmotionBrain(sb.Brain):
     def on_fit_start(self) -> None:
         """SpeechBrain's, then finishes what a killed run left undone, and stops if training was over."""
         super().on_fit_start()
+        self.step = 0  # without validation an epoch is saved before SpeechBrain has counted it as over
         self._delete_checkpoints()
         if if_main_process():
             Path(self.hparams.train_logger.save_file).unlink(missing_ok=True)

@@ -25,6 +25,7 @@ def results_record(
     command: Mapping[str, Any] | None = None,
     seed: int = 0,
     units: Units | None = None,
+    one_input: Mapping[str, Predictions] | None = None,
 ) -> dict[str, Any]:
     """The content of results.json: what was scored, how, and by what.
 
@@ -47,6 +48,9 @@ def results_record(
         Of the interval's resampling.
     units : Units, optional
         What intervals draw in place of speakers.
+    one_input : mapping, optional
+        Of a model of several inputs: the name of each -> what it answered by that one alone. Scored in
+        `with_one_input`.
 
     Returns
     -------
@@ -83,6 +87,11 @@ def results_record(
         "folds": folds,
         "fold_mean": {name: float(np.mean([row[name] for row in folds])) for name in METRICS},
         "fold_deviation": {name: _deviation([row[name] for row in folds]) for name in METRICS},
+        **(
+            {"with_one_input": {name: _brief(table.only("test")) for name, table in one_input.items()}}
+            if one_input
+            else {}
+        ),
         "stamp": dict(stamp),
         "command": None if command is None else dict(command),
         "fingerprint": dict(fingerprint),
@@ -139,6 +148,9 @@ def _score_rows(record: Record) -> list[list[str]]:
         rows.append(_row("mean", "", record["fold_mean"]))
         rows.append(_row("± sd (n-1)", "", record["fold_deviation"]))
         rows.append(_row("pooled", record["num_utterances"], record))
+    rows += [
+        _row(f"{name} alone", row["num_utterances"], row) for name, row in record.get("with_one_input", {}).items()
+    ]
     baseline = record["baseline"]
     rows.append(_row(f"always {baseline['label']}", baseline["num_utterances"], baseline))
     return rows
@@ -196,6 +208,11 @@ def piped(rows: Sequence[Sequence[str]], num_texts: int = 1) -> str:
     head, *body = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in rows]
     rule = ["---"] * num_texts + ["--:"] * (len(head) - num_texts)
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *body])
+
+
+def _brief(tested: Predictions) -> dict[str, Any]:
+    result = scores(tested.targets, tested.predicted, tested.labels)
+    return {name: result[name] for name in ("num_utterances", *METRICS)}
 
 
 def _fold_row(tested: Predictions, fold: str) -> dict[str, Any]:

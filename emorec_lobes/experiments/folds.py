@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from math import ceil
 from pathlib import Path
@@ -30,9 +30,11 @@ from emorec_lobes.evaluation.report import corpus_title, results_record
 from emorec_lobes.experiments.checkpoints import AtomicCheckpointer
 from emorec_lobes.experiments.command import command
 from emorec_lobes.experiments.fingerprint import FINGERPRINT, check_fingerprint, fold_fingerprint, num_processes
-from emorec_lobes.experiments.results import drawn_units, read_record, write_results
+from emorec_lobes.experiments.results import drawn_units, one_input_file, read_record, write_results
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.files import write_atomically, write_json
+
+ALL_INPUTS = "all"  # beside the names of single ones
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class FoldData:
     test: Dataset
     # Draws what only this task can, given the trained Brain, the figures folder and a title.
     draw_figures: Callable[[EmotionBrain, Path, str], None]
+    # Of several inputs each alone: its name -> `valid` and `test` with the others hidden; None where nothing has it.
+    one_input: Mapping[str, Mapping[str, Dataset | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class FoldAnswers:
     predictions: Predictions  # the test rows, and the validation rows where there are any
     chosen: dict[str, Any]  # what validation chose; goes into the stamp
     save: Callable[[Path, dict[str, Any]], None]  # (folder, record): writes what else is worth keeping
+    one_input: Mapping[str, Predictions] = field(default_factory=dict)  # what each of several inputs says alone
 
 
 # (task, settings, run_opts, fold, utterances, folder) -> what runs one fold, whatever it trains.
@@ -92,11 +97,19 @@ def run_fold(
         print(f"fold {fold.name} ({counts} utterances): {folder}", file=sys.stderr)
     answers = solve(task, settings, run_opts, fold, utterances, folder)
     stamped = {**stamp, **answers.chosen}
-    tested, units = answers.predictions.only("test"), drawn_units(stamp, utterances)
-    record = results_record(tested, stamped, fingerprint, command(settings, run_opts), units=units)
+    record = results_record(
+        answers.predictions.only("test"),
+        stamped,
+        fingerprint,
+        command(settings, run_opts),
+        units=drawn_units(stamp, utterances),
+        one_input=answers.one_input,
+    )
     if if_main_process():
         answers.save(folder, record)
         write_predictions(folder / "predictions.csv", answers.predictions)
+        for name, table in answers.one_input.items():
+            write_predictions(folder / one_input_file(name), table)
         write_results(folder, record)  # results.json comes last and says that the fold is done
     sb.utils.distributed.ddp_barrier()
     return record
@@ -113,16 +126,18 @@ def train_brain(
 ) -> FoldAnswers:
     """Trains a Brain on one fold, again on train and valid where the settings say so, and lets it answer."""
     selected = train(brain_class, task, settings, run_opts, fold, folder)
-    tables = [predict(selected, "valid", fold, utterances)] if fold.valid else []
+    parts = [answer(selected, "valid", fold, utterances)] if fold.valid else []
     final = selected
     if fold.valid and settings["refit"]:
         everything = replace(fold, train=(*fold.train, *fold.valid), valid=())
         final = train(brain_class, task, settings, run_opts, everything, folder / "refit", selected.chosen_update)
-    tables.append(predict(final, "test", fold, utterances))
+    parts.append(answer(final, "test", fold, utterances))
+    tables = {name: Predictions.concatenate([part[name] for part in parts if name in part]) for name in parts[-1]}
     return FoldAnswers(
-        predictions=Predictions.concatenate(tables),
+        predictions=tables.pop(ALL_INPUTS),
         chosen={"chosen_update": final.chosen_update},
         save=partial(save_training, final, selected.history),
+        one_input=tables,
     )
 
 
@@ -208,13 +223,24 @@ def evaluation_loader(dataset: Dataset, hparams: Mapping[str, Any]) -> DataLoade
     )
 
 
-def predict(trained: Trained, split: str, fold: Fold, utterances: Mapping[str, Utterance]) -> Predictions:
-    """Class probabilities of a fold's `valid` or `test` utterances, from the chosen weights."""
+def answer(trained: Trained, split: str, fold: Fold, utterances: Mapping[str, Utterance]) -> dict[str, Predictions]:
+    """A fold's `valid` or `test` utterances answered by all inputs, and by each alone where there are several."""
+    alone = {name: datasets[split] for name, datasets in trained.data.one_input.items()}
+    datasets = {ALL_INPUTS: getattr(trained.data, split), **alone}
+    return {name: predict(trained, each, split, fold, utterances) for name, each in datasets.items() if each}
+
+
+def predict(
+    trained: Trained, dataset: Dataset, split: str, fold: Fold, utterances: Mapping[str, Utterance]
+) -> Predictions:
+    """Class probabilities of a fold's `valid` or `test` utterances, as `dataset` shows them, by the chosen weights."""
     brain, labels = trained.brain, tuple(trained.hparams["labels"])
-    loader = evaluation_loader(getattr(trained.data, split), trained.hparams)
-    brain.evaluate(loader, max_key=trained.hparams["validation_score"] if brain.has_valid else None)
-    probabilities = np.stack([brain.predictions[item] for item in getattr(fold, split)])
-    return tabulate(fold, split, utterances, labels, probabilities)
+    max_key = trained.hparams["validation_score"] if brain.has_valid else None
+    brain.evaluate(evaluation_loader(dataset, trained.hparams), max_key=max_key)
+    shown = set(dataset.data_ids)  # an utterance without an input is not answered by it alone
+    ids = tuple(item for item in getattr(fold, split) if item in shown)
+    probabilities = np.stack([brain.predictions[item] for item in ids])
+    return tabulate(replace(fold, **{split: ids}), split, utterances, labels, probabilities)
 
 
 def tabulate(

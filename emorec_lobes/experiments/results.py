@@ -46,9 +46,9 @@ def pool(
     units: Units | None = None,
 ) -> dict[str, Any]:
     """One predictions.csv and one record above the folds; nothing is trained."""
-    tables = [fold_predictions(path) for path in fold_folders]
+    predictions = Predictions.concatenate([fold_predictions(path) for path in fold_folders])
     records = [read_record(path) for path in fold_folders]
-    predictions = Predictions.concatenate(tables)
+    one_input = _pool_one_input(fold_folders, records)
     data = "".join(record["fingerprint"]["data"] for record in records)
     fingerprint = {
         **records[0]["fingerprint"],
@@ -56,11 +56,34 @@ def pool(
     }
     keys = [key for key in records[0]["stamp"] if key not in stamp]
     chosen = {key: [record["stamp"][key] for record in records] for key in keys}
-    record = results_record(predictions.only("test"), {**stamp, **chosen}, fingerprint, command, units=units)
+    tested, stamped = predictions.only("test"), {**stamp, **chosen}
+    record = results_record(tested, stamped, fingerprint, command, units=units, one_input=one_input)
     if if_main_process():
         write_predictions(folder / "predictions.csv", predictions)
+        for name, table in one_input.items():
+            write_predictions(folder / one_input_file(name), table)
         write_results(folder, record)
     return record
+
+
+def _pool_one_input(fold_folders: Sequence[Path], records: Sequence[Mapping[str, Any]]) -> dict[str, Predictions]:
+    """The answers by each input alone, of the folds that have such."""
+    parts: dict[str, list[Predictions]] = {}
+    for folder, record in zip(fold_folders, records, strict=True):
+        for name in record.get("with_one_input", {}):
+            parts.setdefault(name, []).append(fold_predictions(folder, one_input_file(name)))
+    return {name: Predictions.concatenate(tables) for name, tables in parts.items()}
+
+
+def one_input_file(name: str) -> str:
+    """The file of the answers by one input alone.
+
+    Example
+    -------
+    >>> one_input_file("speech")
+    'predictions_speech_only.csv'
+    """
+    return f"predictions_{name}_only.csv"
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -68,9 +91,9 @@ def read_record(folder: Path) -> dict[str, Any]:
     return dict(read_json(folder / "results.json", "the recipe", needed=("fingerprint", "stamp")))
 
 
-def fold_predictions(folder: Path) -> Predictions:
+def fold_predictions(folder: Path, name: str = "predictions.csv") -> Predictions:
     """The predictions of a finished fold."""
     try:
-        return read_predictions(folder / "predictions.csv")
+        return read_predictions(folder / name)
     except DataError as error:
         raise DataError(f"{error} Before that, delete {folder / 'results.json'}.") from None

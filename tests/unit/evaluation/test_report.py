@@ -142,6 +142,23 @@ def test_the_columns_of_the_terminal_table_are_aligned(record):
         assert len(lines) == 1 or len({len(line) for line in lines}) == 1, block
 
 
+def test_what_each_input_says_alone_has_a_row_and_its_validation_answers_are_not_scored():
+    both = with_folds(["1", "1", "2", "2"], [0, 1, 0, 1], [0, 1, 0, 1])
+    tested = with_folds(["1", "1", "2"], [0, 1, 0], [0, 1, 1])  # one utterance lacks this input
+    valid = Predictions(["u9"], ["1"], ["valid"], ["z"], [0], ("angry", "sad"), [[1.0, 0.0]])
+    record = results_record(both, STAMP, {}, one_input={"text": Predictions.concatenate([valid, tested])})
+    row = record["with_one_input"]["text"]
+    assert (row["num_utterances"], row["accuracy"], row["uar"]) == (3, pytest.approx(2 / 3), 0.75)
+    assert set(row) == {"num_utterances", *METRICS} and record["uar"] == 1.0
+    shown = next(line for line in terminal_table(record).splitlines() if line.startswith("text alone"))
+    assert shown.split()[2:] == ["3", *(f"{row[name]:.3f}" for name in METRICS)]
+    assert "| text alone | 3 | 0.667 | 0.750 |" in markdown_table(record)
+
+
+def test_a_model_of_one_input_has_no_such_row(record):
+    assert "with_one_input" not in record and "alone" not in terminal_table(record)
+
+
 def test_both_tables_show_the_same_numbers(record):
     numbers = [re.findall(r"\d+\.\d{3}|\d+", table(record)) for table in (terminal_table, markdown_table)]
     assert numbers[0] == numbers[1]
