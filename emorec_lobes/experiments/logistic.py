@@ -60,9 +60,8 @@ def fit_logistic(
     -------
     >>> rows = np.array([[0.0], [1.0], [8.0], [9.0]])
     >>> model = fit_logistic(Examples(rows, np.array([0, 0, 2, 2]), np.ones(4)), 1.0, 1e-4, 1000)
-    >>> logistic_probabilities(model, np.array([[0.0], [9.0]]), num_classes=3).round(2)
-    array([[1., 0., 0.],
-           [0., 0., 1.]])
+    >>> logistic_probabilities(model, np.array([[0.0], [9.0]]), num_classes=3).round(2).tolist()
+    [[0.97, 0.0, 0.03], [0.03, 0.0, 0.97]]
     """
     model = LogisticRegression(
         C=c,

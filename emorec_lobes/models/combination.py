@@ -57,7 +57,7 @@ class Concatenation(nn.Module):
 class GatedSum(nn.Module):
     """One vector a side, and a gate for each of its numbers that says how much of it comes from which side.
 
-    Source: Arevalo 2017, "Gated Multimodal Units for Information Fusion", section 3.1, of two modalities.
+    Source: Arevalo 2017, "Gated Multimodal Units for Information Fusion", the unit for two modalities.
 
     Deviates: nothing, on mean and deviation of each side's states.
 
@@ -90,8 +90,7 @@ class GatedSum(nn.Module):
 class CrossAttention(nn.Module):
     """Each token looks at all frames and each frame at all tokens; then mean and deviation of either side.
 
-    Source: Tsai 2019, "Multimodal Transformer for Unaligned Multimodal Language Sequences", section 3.2 (crossmodal
-    attention).
+    Source: Tsai 2019, "Multimodal Transformer for Unaligned Multimodal Language Sequences", crossmodal attention.
 
     Deviates: one block a direction, layer norm after it, neither positions nor feed-forward layers.
 

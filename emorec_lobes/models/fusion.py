@@ -102,7 +102,7 @@ class SpeechTextClassifier(nn.Module):
     In training an item that has both loses one of them now and then, so that either alone is enough. An item without a
     side has the learnt state of `ModalityEncoder` in its place, and nothing of what stands there reaches the answer.
 
-    Source: Neverova 2016, "ModDrop: Adaptive Multi-Modal Gesture Recognition", section 3.3, for the dropped modality.
+    Source: Neverova 2016, "ModDrop: Adaptive Multi-Modal Gesture Recognition", for the dropped modality.
 
     Deviates: of two modalities never both are dropped; a learnt state instead of zeros.
 
