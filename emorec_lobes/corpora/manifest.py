@@ -17,6 +17,9 @@ from emorec_lobes.units import Seconds
 
 DATA_ROOT = "{data_root}"
 
+# Stands in a `text` behind what was said before the utterance, where a recipe puts that in front of it.
+END_OF_CONTEXT = "\x1e"
+
 # What `fold` is where a corpus ships one official split.
 SPLITS = ("train", "valid", "test")
 

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from emorec_lobes.corpora.manifest import Utterance, with_labels, without_labels
+from emorec_lobes.corpora.manifest import END_OF_CONTEXT, Utterance, with_labels, without_labels
 from emorec_lobes.errors import DataError, ProtocolError
 
 
 def contexts(utterances: Mapping[str, Utterance], num_turns: int) -> dict[str, str]:
-    """The text of each utterance behind the text of the turns before it.
+    """The text of each utterance behind the text of the turns before it, which `END_OF_CONTEXT` ends.
 
     Turns count as the corpus numbers them: one that the manifest lacks is passed over, and none takes its place. A
     blank stands between turns, since every tokenizer takes one and no encoder's separator means a change of speaker.
+    Where nothing was said before, the text stands alone.
 
     Arguments
     ---------
@@ -29,7 +30,7 @@ def contexts(utterances: Mapping[str, Utterance], num_turns: int) -> dict[str, s
     -------
     >>> say = lambda turn, text: Utterance(f"x_{turn}", "", 0.0, "sad", "T", text=text, dialog="x_d", turn=turn)
     >>> contexts({item.id: item for item in (say(1, "Well?"), say(2, "No."), say(4, "Why?"))}, num_turns=2)
-    {'x_1': 'Well?', 'x_2': 'Well? No.', 'x_4': 'No. Why?'}
+    {'x_1': 'Well?', 'x_2': 'Well?\\x1eNo.', 'x_4': 'No.\\x1eWhy?'}
     """
     spoken = {}
     for item in utterances.values():
@@ -39,11 +40,12 @@ def contexts(utterances: Mapping[str, Utterance], num_turns: int) -> dict[str, s
                 "Use --context_turns 0, or a corpus of dialogues."
             )
         spoken[item.dialog, item.turn] = item.text
-    before = range(-num_turns, 0)
-    return {
-        key: " ".join(filter(None, [*(spoken.get((item.dialog, item.turn + back)) for back in before), item.text]))
-        for key, item in utterances.items()
-    }
+    texts = {}
+    for key, item in utterances.items():
+        said = (spoken.get((item.dialog, item.turn + back)) for back in range(-num_turns, 0))
+        before = " ".join(filter(None, said))
+        texts[key] = f"{before}{END_OF_CONTEXT}{item.text or ''}" if before else item.text
+    return texts
 
 
 def with_context(utterances: Mapping[str, Utterance], num_turns: int) -> Mapping[str, Utterance]:

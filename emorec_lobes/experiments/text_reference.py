@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import StandardScaler
 
-from emorec_lobes.corpora.manifest import Utterance
+from emorec_lobes.corpora.manifest import END_OF_CONTEXT, Utterance
 from emorec_lobes.corpora.protocol import Fold, statistics_stamp
 from emorec_lobes.dataio.class_weights import class_weights
 from emorec_lobes.dataio.context import check_dialogs, with_context
@@ -59,7 +59,8 @@ class WordFrequencies:
         for key, item in utterances.items():
             check_transcript(item.text, key)
         items = with_context(utterances, num_turns) if num_turns else utterances
-        self._texts = {key: replace_brackets(item.text, settings["brackets"]) for key, item in items.items()}
+        plain = {key: item.text.replace(END_OF_CONTEXT, " ") for key, item in items.items()}
+        self._texts = {key: replace_brackets(text, settings["brackets"]) for key, text in plain.items()}
         hashes = {key: hashlib.sha256(text.encode()).hexdigest() for key, text in self._texts.items()}
         self.audio_hashes = hashes_with_ids(hashes)
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from emorec_lobes.corpora.manifest import Utterance, locate
+from emorec_lobes.corpora.manifest import END_OF_CONTEXT, Utterance, locate
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.features import speaker, text
 from emorec_lobes.features.audio import audio_hash, load_audio
@@ -201,12 +201,12 @@ class TextSpec:
         usable = {}
         for key, utterance in utterances.items():
             with suppress(DataError):  # `read` raises it again
-                usable[key] = check_transcript(utterance.text, key)
+                usable[key] = _checked(utterance)
         return text.equally_long(usable, self.encoder, self.brackets, self.max_tokens)
 
     def read(self, utterance: Utterance, data_folder: Path) -> tuple[str, str]:
         """The transcript of an utterance, and its hash; DataError if there is none."""
-        return check_transcript(utterance.text, utterance.id), _text_hash(utterance)
+        return _checked(utterance), _text_hash(utterance)
 
     def source(self, feature: str, utterance: Utterance, data_folder: Path) -> tuple[Any, ...]:
         """What changes when the tokens have to be computed again."""
@@ -232,8 +232,19 @@ class TextSpec:
         return [
             item
             for item, utterance in utterances.items()
-            if item in store and not has_letters(replace_brackets(utterance.text or "", self.brackets))
+            if item in store and not has_letters(replace_brackets(_own(utterance.text or ""), self.brackets))
         ]
+
+
+def _own(text: str) -> str:
+    """A text without the context in front of it."""
+    return text.rpartition(END_OF_CONTEXT)[2]
+
+
+def _checked(utterance: Utterance) -> str:
+    """The text of an utterance, context and all; DataError if it says nothing itself."""
+    check_transcript(utterance.text and _own(utterance.text), utterance.id)
+    return utterance.text
 
 
 def _check_stored_sizes(root: Path, header: StoreHeader, encoder: str) -> None:

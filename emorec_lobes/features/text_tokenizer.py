@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from emorec_lobes.corpora.manifest import END_OF_CONTEXT
 from emorec_lobes.errors import ConfigError, UnavailableError
 from emorec_lobes.features.huggingface import first_line, quiet
 from emorec_lobes.features.huggingface_folder import TOKENIZER_OPTIONS, read_options
@@ -20,6 +21,10 @@ class TranscriptTokenizer:
     Letters keep their case unless the model's tokenizer lowers it. A special token that is spelled out in a
     transcript, such as `[SEP]`, is kept as text. A transcript of which nothing is left, since its
     bracket tokens are dropped or the tokenizer ignores its characters, is one unknown token.
+
+    What stands before `END_OF_CONTEXT` is read as the first text of a pair: the model sees it, and its tokens count as
+    special ones, so that what is kept is the utterance's own. Where both are too long the context loses its beginning,
+    and all of it before the utterance loses anything.
 
     Arguments
     ---------
@@ -63,14 +68,15 @@ class TranscriptTokenizer:
 
     def encode(self, text: str) -> Any:
         """The model's input for one transcript, without a batch axis, and which of its tokens are special."""
-        encoded = self._encode(text, truncation=True, max_length=self._max_tokens)
+        before, _, own = text.rpartition(END_OF_CONTEXT)
+        encoded = self._encode(own, truncation=True, max_length=self._max_tokens)
         if all(encoded["special_tokens_mask"]):
-            encoded = self._call(self._library.unk_token, split_special_tokens=False)
-        return encoded
+            own, encoded = "", self._call(self._library.unk_token, split_special_tokens=False)
+        return self._behind(before, own, encoded) if before and own else encoded
 
     def truncated(self, text: str) -> bool:
-        """Whether a transcript is longer than `max_tokens`."""
-        return len(self._encode(text)["input_ids"]) > self._max_tokens
+        """Whether a transcript, without its context, is longer than `max_tokens`."""
+        return len(self._encode(text.rpartition(END_OF_CONTEXT)[2])["input_ids"]) > self._max_tokens
 
     def pad(self, encoded: Sequence[Any]) -> tuple[dict[str, Tensor], Tensor]:
         """Puts several of `encode` into one batch, padded on the right whatever the tokenizer's habit.
@@ -88,13 +94,29 @@ class TranscriptTokenizer:
         special = inputs.pop("special_tokens_mask").bool()
         return inputs, inputs["attention_mask"].bool() & ~special
 
-    def _encode(self, text: str, **options: Any) -> Any:
-        return self._call(replace_brackets(text, self._brackets), split_special_tokens=True, **options)
+    def _encode(self, *texts: str, **options: Any) -> Any:
+        spoken = [replace_brackets(text, self._brackets) for text in texts]
+        return self._call(*spoken, split_special_tokens=True, **options)
 
-    def _call(self, text: str, **options: Any) -> Any:
+    def _behind(self, before: str, own: str, alone: Any) -> Any:
+        """The pair of a context and a transcript; `alone` is the transcript's own encoding."""
+        num_own = alone["special_tokens_mask"].count(0)
+        if num_own + self._library.num_special_tokens_to_add(pair=True) >= self._max_tokens:
+            return alone
+        self._library.truncation_side = "left"
+        try:
+            pair = self._encode(before, own, truncation="only_first", max_length=self._max_tokens)
+        finally:
+            self._library.truncation_side = "right"
+        words = [place for place, special in enumerate(pair["special_tokens_mask"]) if not special]
+        for place in words[:-num_own]:
+            pair["special_tokens_mask"][place] = 1
+        return pair
+
+    def _call(self, *text: str, **options: Any) -> Any:
         # XLNet learnt that its last token is of another segment than the text; transformers 5 says so only if asked.
         wanted = ("special_tokens_mask", "attention_mask", "token_type_ids")
-        return self._library(text, **{f"return_{name}": True for name in wanted}, verbose=False, **options)
+        return self._library(*text, **{f"return_{name}": True for name in wanted}, verbose=False, **options)
 
 
 def _load(folder: Path) -> Any:

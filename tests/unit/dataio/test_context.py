@@ -1,6 +1,6 @@
 import pytest
 
-from emorec_lobes.corpora.manifest import Utterance, without_labels
+from emorec_lobes.corpora.manifest import END_OF_CONTEXT, Utterance, without_labels
 from emorec_lobes.dataio.context import check_dialogs, contexts, with_context
 from emorec_lobes.errors import DataError, ProtocolError
 
@@ -25,14 +25,14 @@ def talk():
 @pytest.mark.parametrize(
     ("num_turns", "expected"),
     [
-        (1, {"d1": "one", "d2": "one two", "d4": "four", "d5": "four five", "e1": "uno", "e2": "uno dos"}),
-        (2, {"d1": "one", "d2": "one two", "d4": "two four", "d5": "four five", "e1": "uno", "e2": "uno dos"}),
-        (9, {"d1": "one", "d2": "one two", "d4": "one two four", "d5": "one two four five", "e1": "uno",
-             "e2": "uno dos"}),
+        (1, {"d1": "one", "d2": "one|two", "d4": "four", "d5": "four|five", "e1": "uno", "e2": "uno|dos"}),
+        (2, {"d1": "one", "d2": "one|two", "d4": "two|four", "d5": "four|five", "e1": "uno", "e2": "uno|dos"}),
+        (9, {"d1": "one", "d2": "one|two", "d4": "one two|four", "d5": "one two four|five", "e1": "uno",
+             "e2": "uno|dos"}),
     ],
 )  # fmt: skip
 def test_an_utterance_comes_behind_the_turns_before_it_in_its_own_dialogue(talk, num_turns, expected):
-    assert contexts(talk, num_turns) == expected
+    assert contexts(talk, num_turns) == {key: text.replace("|", END_OF_CONTEXT) for key, text in expected.items()}
 
 
 def test_without_turns_there_is_no_context(talk):

@@ -13,7 +13,7 @@ import torch
 import transformers
 
 from emorec_lobes.cli.main import main
-from emorec_lobes.corpora.manifest import ManifestInfo, Utterance, read_manifest, write_manifest
+from emorec_lobes.corpora.manifest import END_OF_CONTEXT, ManifestInfo, Utterance, read_manifest, write_manifest
 from emorec_lobes.errors import ConfigError, DataError, StoreError, UnavailableError
 from emorec_lobes.features import text as text_module
 from emorec_lobes.features.extract import extract
@@ -225,6 +225,58 @@ def test_weights_saved_with_a_head_and_without_a_pooler_are_enough(tmp_path, tex
     found = load_text_encoder(str(tmp_path / "head"), 1, DIM, max_tokens=POSITIONS)
 
     assert torch.equal(found.tokens("no day"), load().tokens("no day"))
+
+
+# ------------------------------------------------------------------------------------------ context
+
+SAID = "the long day" + END_OF_CONTEXT
+
+
+@pytest.mark.parametrize("family", AROUND)
+def test_behind_a_context_only_the_utterances_own_tokens_are_kept_and_they_have_seen_it(family, load):
+    encoder = load(family)
+    alone, behind = (encoder.tokens(text) for text in ("Anna said no", SAID + "Anna said no"))
+    assert alone.shape == behind.shape
+    assert not torch.allclose(alone, behind, atol=1e-3)
+    torch.testing.assert_close(encoder.batch([SAID + "Anna said no", TEXTS[1]])[0], behind, rtol=1e-4, atol=1e-5)
+
+
+def test_a_context_is_the_first_text_of_a_pair(text_models, load):
+    model, folder = text_models("bert-uncased")
+    vocabulary = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    words = ["[CLS]", "the", "long", "day", "[SEP]", "anna", "said", "no", "[SEP]"]
+    ids = torch.tensor([[vocabulary.token_to_id(word) for word in words]])
+    kinds = torch.tensor([[0] * 5 + [1] * 4])
+    with torch.no_grad():
+        expected = model(ids, token_type_ids=kinds).last_hidden_state[0, 5:8]
+    torch.testing.assert_close(load("bert-uncased").tokens(SAID + "Anna said no")[:, 0], expected)
+
+
+@pytest.mark.parametrize("family", AROUND)
+def test_a_long_context_loses_its_beginning_and_a_long_utterance_all_of_its_context(family, load):
+    encoder = load(family, max_tokens=14)
+    own = "no no no no"
+    behind = encoder.tokens("the day was " * 50 + "long" + END_OF_CONTEXT + own)
+    assert len(behind) == len(encoder.tokens(own))
+    torch.testing.assert_close(
+        behind, encoder.tokens("said " * 50 + "the day was " * 20 + "long" + END_OF_CONTEXT + own)
+    )
+    assert not encoder.truncated(end)
+
+    long = "never " * 50
+    assert torch.equal(encoder.tokens(SAID + long), encoder.tokens(long))
+    assert encoder.truncated(SAID + long)
+
+
+def test_an_utterance_of_which_nothing_is_left_has_no_context_either(load):
+    drops = load(brackets="drop")
+    assert torch.equal(drops.tokens(SAID + "[LAUGHTER]"), drops.tokens("[LAUGHTER]"))
+
+
+def test_an_utterance_without_words_is_refused_whatever_was_said_before_it(tmp_path, spec):
+    with pytest.raises(DataError, match="'u0'") as caught:
+        run(said(SAID + " "), tmp_path, spec)
+    one_line(caught)
 
 
 # ------------------------------------------------------------------------------------------ what is left of a text
