@@ -256,11 +256,10 @@ def test_a_context_is_the_first_text_of_a_pair(text_models, load):
 def test_a_long_context_loses_its_beginning_and_a_long_utterance_all_of_its_context(family, load):
     encoder = load(family, max_tokens=14)
     own = "no no no no"
-    behind = encoder.tokens("the day was " * 50 + "long" + END_OF_CONTEXT + own)
+    end = "the day was " * 20 + "long" + END_OF_CONTEXT + own
+    behind = encoder.tokens(end)
     assert len(behind) == len(encoder.tokens(own))
-    torch.testing.assert_close(
-        behind, encoder.tokens("said " * 50 + "the day was " * 20 + "long" + END_OF_CONTEXT + own)
-    )
+    torch.testing.assert_close(behind, encoder.tokens("said " * 50 + end))
     assert not encoder.truncated(end)
 
     long = "never " * 50
