@@ -59,7 +59,8 @@ class SpecAugment(nn.Module):
 
     def forward(self, layers: Tensor) -> Tensor:
         """Layers with some frames and features at zero: (B, T, L, D) -> (B, T, L, D)."""
-        ones = layers.new_ones(layers.shape[0], layers.shape[1], layers.shape[3])  # (B, T, D)
+        # Not in the half precision of the store, which autocast on a CPU cannot concatenate.
+        ones = torch.ones(layers.shape[0], layers.shape[1], layers.shape[3], device=layers.device)  # (B, T, D)
         kept, _ = self.augmenter(ones, ones.new_ones(len(ones)))
         return layers.masked_fill(kept.unsqueeze(2) == 0, 0)  # (B, T, D) -> (B, T, 1, D)
 

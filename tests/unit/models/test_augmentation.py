@@ -65,6 +65,23 @@ def test_half_precision_layers_stay_so():
     assert SpecAugment(both())(torch.ones(2, 30, 3, 40).half()).dtype == torch.float16
 
 
+def test_half_precision_layers_are_augmented_under_mixed_precision_as_without_it():
+    augment = SpecAugment(
+        Augmenter(min_augmentations=2, augmentations=[SpectrogramDrop(dim=1), SpectrogramDrop(dim=2)])
+    )
+    layers = torch.rand(3, 40, 2, 16).half() + 1
+
+    def augmented():
+        torch.manual_seed(1)
+        random.seed(1)
+        return augment(layers)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = augmented()
+    assert (mixed == 0).any()
+    assert torch.equal(mixed, augmented())
+
+
 @pytest.mark.parametrize(
     ("options", "name"),
     [
