@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from emorec_lobes.errors import ConfigError, not_one_of
@@ -34,6 +35,7 @@ def run_blocks(
     disentanglers : torch.nn.ModuleDict
         AD modules of some of the positions.
     features : torch.Tensor, (B, T, M)
+        In any float dtype; whatever stands at padded frames counts for nothing.
     lens : torch.Tensor, (B,), optional
         Relative lengths; None if all frames are valid.
 
@@ -43,13 +45,13 @@ def run_blocks(
 
     Example
     -------
-    >>> import torch
     >>> output = run_blocks(nn.ModuleDict(), nn.ModuleDict(), torch.rand(2, 100, 41), torch.tensor([1.0, 0.5]))
     >>> output.feature_map.shape, output.mask.sum(dim=1)
     (torch.Size([2, 1, 41, 100]), tensor([100,  50]))
     """
     mask = None if lens is None else lens_to_mask(lens, features.shape[1])
     feature_map = features.transpose(1, 2).unsqueeze(1)  # (B, T, M) -> (B, 1, M, T)
+    feature_map = feature_map.to(torch.promote_types(feature_map.dtype, torch.float32))
     feature_map = zero_padding(feature_map, mask)
     splits = {}
     for position, block in blocks.items():
@@ -87,7 +89,6 @@ class DisentangledFrontEnd(nn.Module):
     Example
     -------
     >>> from functools import partial
-    >>> import torch
     >>> from emorec_lobes.models.vgg import VGG
     >>> make = partial(AttributeDisentanglement, attention="tf", reduced_dim=8, shared=False, activation=None,
     ...                bias=True, epsilon=1e-5, stop_gradient=False)
