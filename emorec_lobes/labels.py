@@ -1,6 +1,6 @@
 """The closed vocabulary of emotion names, and how corpora's spellings map onto it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from emorec_lobes.errors import DataError, not_one_of
 
@@ -106,3 +106,21 @@ def ordered(labels: Iterable[str]) -> tuple[str, ...]:
     if unknown:
         raise DataError(not_one_of("emotion", unknown[0], CANONICAL))
     return tuple(label for label in CANONICAL if label in present)
+
+
+def class_index(emotion: str, labels: Sequence[str]) -> int:
+    """Where an emotion stands among a model's labels.
+
+    Raises
+    ------
+    DataError
+        If it is not among them.
+
+    Example
+    -------
+    >>> class_index("sad", ["angry", "sad"])
+    1
+    """
+    if emotion not in labels:
+        raise DataError(not_one_of("emotion", emotion, labels))
+    return list(labels).index(emotion)

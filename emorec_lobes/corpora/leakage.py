@@ -39,9 +39,9 @@ def check_leakage(fold: Fold, utterances: Mapping[str, Utterance], audio_hashes:
         Names what stands on both sides, or says that a side is empty or validation is the test.
     """
     for side in ("training", "test"):
-        if not _sides(fold)[side]:
+        if not fold.sides[side]:
             raise ProtocolError(f"Fold {fold.name} must have {side} utterances, but has none. Use another scheme.")
-    stale = next((each for each in chain(*_sides(fold).values()) if each not in utterances), None)
+    stale = next((each for each in chain(*fold.sides.values()) if each not in utterances), None)
     if stale:
         raise ProtocolError(
             f"Fold {fold.name} must use the manifest, but {stale!r} is not in it. Make the folds again."
@@ -58,13 +58,9 @@ def check_leakage(fold: Fold, utterances: Mapping[str, Utterance], audio_hashes:
     _refuse_shared_audio(fold, utterances, audio_hashes)
 
 
-def _sides(fold: Fold) -> dict[str, Ids]:
-    return {"training": fold.train, "validation": fold.valid, "test": fold.test}
-
-
 def _shared(fold: Fold, key_of: Callable[[str], str | None]) -> tuple[str, list[tuple[str, str]]] | None:
     """The first two sides that have a key in common: which, and an id of either for each such key."""
-    ids_of = {side: {key_of(each): each for each in ids} for side, ids in _sides(fold).items()}
+    ids_of = {side: {key_of(each): each for each in ids} for side, ids in fold.sides.items()}
     for (one, some), (other, others) in combinations(ids_of.items(), 2):
         pairs = [(some[key], each) for key, each in others.items() if key is not None and key in some]
         if pairs:
@@ -95,7 +91,7 @@ def _refuse_shared_speakers(fold: Fold, utterances: Mapping[str, Utterance]) -> 
 def _refuse_overlaps(fold: Fold, utterances: Mapping[str, Utterance]) -> None:
     """Refuses parts of one file on two sides that have samples in common."""
     cut = {item.wav for item in utterances.values() if (item.start, item.stop) != (None, None)}
-    used = ((side, utterances[each]) for side, ids in _sides(fold).items() for each in ids)
+    used = ((side, utterances[each]) for side, ids in fold.sides.items() for each in ids)
     parts = sorted(
         (item.wav, item.start or 0.0, inf if item.stop is None else item.stop, side, item.id)
         for side, item in used
@@ -103,7 +99,7 @@ def _refuse_overlaps(fold: Fold, utterances: Mapping[str, Utterance]) -> None:
     )
     latest: dict[tuple[str, str], tuple[Seconds, str]] = {}  # (file, side) -> where its parts so far end, the last id
     for wav, start, stop, side, each in parts:
-        for other in _sides(fold):
+        for other in fold.sides:
             end, twin = latest.get((wav, other), (0.0, ""))
             if other != side and min(stop, end) - start >= _MIN_OVERLAP_S:
                 raise ProtocolError(

@@ -64,6 +64,11 @@ class Utterance:
     stop: Seconds | None = None
 
 
+def emotions_of(utterance: Utterance) -> list[str]:
+    """All emotions of an utterance: those of several labels, or its one."""
+    return utterance.emotions or [utterance.emotion]
+
+
 class UnlabelledUtterance:
     """All of an utterance but its labels: reading one of `LABELS` raises a ProtocolError."""
 

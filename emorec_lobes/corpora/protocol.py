@@ -39,6 +39,11 @@ class Fold:
     test: tuple[str, ...]
     official: bool = False  # the corpus's own split: speakers may stand on several sides, which the stamp says
 
+    @property
+    def sides(self) -> dict[str, tuple[str, ...]]:
+        """The ids on each side, by the name that messages give it."""
+        return {"training": self.train, "validation": self.valid, "test": self.test}
+
 
 def groups(
     utterances: Mapping[str, Utterance],

@@ -12,8 +12,9 @@ from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.dataio.crops import crop_start, pad_frames, segment_bounds
 from emorec_lobes.dataio.normalise import Normaliser
 from emorec_lobes.dataio.sampler import Draw
-from emorec_lobes.errors import DataError, StoreError, not_one_of
+from emorec_lobes.errors import StoreError
 from emorec_lobes.features.store import FeatureStore
+from emorec_lobes.labels import class_index
 
 
 class DrawDataset(DynamicItemDataset):
@@ -91,9 +92,7 @@ class SpeechData:
 
     def target(self, emotion: str) -> int:
         """Class index of an emotion."""
-        if emotion not in self.labels:
-            raise DataError(not_one_of("emotion", emotion, self.labels))
-        return list(self.labels).index(emotion)
+        return class_index(emotion, self.labels)
 
     def crops_dataset(self, ids: Sequence[str]) -> DrawDataset:
         """Training items: a random crop, its mel and phone targets, speaker vector and class."""

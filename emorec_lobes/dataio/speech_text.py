@@ -11,8 +11,8 @@ from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.dataio.crops import crop_start
 from emorec_lobes.dataio.normalise import Normaliser
 from emorec_lobes.dataio.speech import DrawDataset
-from emorec_lobes.errors import DataError, not_one_of
 from emorec_lobes.features.store import FeatureStore
+from emorec_lobes.labels import class_index
 
 INPUTS = ("speech", "text")
 
@@ -54,10 +54,7 @@ class SpeechTextData:
 
     def target(self, utterance_id: str) -> int:
         """Class index of an utterance."""
-        emotion = self.utterances[utterance_id].emotion
-        if emotion not in self.labels:
-            raise DataError(not_one_of("emotion", emotion, self.labels))
-        return list(self.labels).index(emotion)
+        return class_index(self.utterances[utterance_id].emotion, self.labels)
 
     def crop(self, utterance_id: str, fraction: float) -> tuple[Tensor, int]:
         """Some consecutive frames, by a draw, and how many: (t, L, D), t <= crop_frames."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 
-from emorec_lobes.corpora.manifest import Utterance
+from emorec_lobes.corpora.manifest import Utterance, emotions_of
 from emorec_lobes.dataio.speech import DrawDataset
-from emorec_lobes.errors import DataError, not_one_of
 from emorec_lobes.features.store import FeatureStore
+from emorec_lobes.labels import class_index
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,8 @@ class TextData:
 
     def target(self, utterance_id: str, fraction: float = 0.0) -> int:
         """Class index of an utterance; of several emotions it has in training, a draw's fraction says which."""
-        utterance = self.utterances[utterance_id]
-        emotions = utterance.emotions or [utterance.emotion]
-        emotion = emotions[int(fraction * len(emotions))]
-        if emotion not in self.labels:
-            raise DataError(not_one_of("emotion", emotion, self.labels))
-        return list(self.labels).index(emotion)
+        emotions = emotions_of(self.utterances[utterance_id])
+        return class_index(emotions[int(fraction * len(emotions))], self.labels)
 
     def draws_dataset(self, ids: Sequence[str]) -> DrawDataset:
         """Training items: tokens and class."""

@@ -8,7 +8,7 @@ from speechbrain.utils.distributed import if_main_process, infer_device, run_on_
 from torch import Tensor
 
 from emorec_lobes.brains.base import EmotionBrain
-from emorec_lobes.corpora.manifest import Utterance, with_labels
+from emorec_lobes.corpora.manifest import Utterance, emotions_of, with_labels
 from emorec_lobes.corpora.protocol import Fold, statistics_stamp
 from emorec_lobes.dataio.class_weights import check_class_weights, class_weights
 from emorec_lobes.dataio.enrolment import MODES, Enrolment, enrol
@@ -82,9 +82,7 @@ class SpeechTask:
 
     def overrides(self, settings: Settings, fold: Fold) -> dict[str, Any]:
         """The hyperparameters that a fold's own training utterances decide."""
-        labelled = with_labels(self.utterances)
-        emotions = [labelled[item].emotion for item in fold.train]
-        return {"class_weights": class_weights(settings["class_weights"], settings["labels"], emotions)}
+        return {"class_weights": training_class_weights(settings, self.utterances, fold)}
 
     def data(self, hparams: Mapping[str, Any], fold: Fold) -> FoldData:
         """Crops to train on, and whole utterances to evaluate."""
@@ -180,6 +178,13 @@ def check_classes(settings: Settings) -> None:
         raise ConfigError(f"`label_smoothing` must be below 1, but is {settings['label_smoothing']} instead. Lower it.")
 
 
+def training_class_weights(settings: Settings, utterances: Mapping[str, Utterance], fold: Fold) -> list[float] | None:
+    """The class weights that a fold's training utterances decide; one of several emotions counts for each."""
+    labelled = with_labels(utterances)
+    emotions = [emotion for item in fold.train for emotion in emotions_of(labelled[item])]
+    return class_weights(settings["class_weights"], settings["labels"], emotions)
+
+
 def _check_sizes(settings: Settings) -> None:
     """Refuses sizes that the features or one another do not allow, before anything is extracted."""
     for key, size in {"num_mels": NUM_MELS, "num_phones": NUM_PHONES, "speaker_dim": DIM}.items():
@@ -198,9 +203,13 @@ def _check_sizes(settings: Settings) -> None:
 def draw_model_figures(brain: EmotionBrain, crop: dict[str, Any], figures: Path, title: str) -> None:
     """The learnt layer weights, and, where a decoder was trained, a reconstructed mel of an unseen crop."""
     model = brain.hparams.model
-    if model.layer_mix is not None:
-        weights = model.layer_mix.weights.cpu().numpy()
-        layer_weights_figure(weights, figures / "layer_weights.png", f"learnt weights of the encoder's layers\n{title}")
+    draw_layer_weights(model.layer_mix, figures / "layer_weights.png", "the encoder's layers", title)
     if brain.reconstructs:
         target, estimate = brain.reconstruct(crop)
         mel_figure(target.numpy(), estimate.numpy(), figures / "mel.png", f"{crop['id']}, {title}")
+
+
+def draw_layer_weights(layer_mix: Any, path: Path, of: str, title: str) -> None:
+    """The learnt weights of a `LayerMix`; nothing where a single layer is not mixed."""
+    if layer_mix is not None:
+        layer_weights_figure(layer_mix.weights.cpu().numpy(), path, f"learnt weights of {of}\n{title}")

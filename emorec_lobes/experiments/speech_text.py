@@ -6,21 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from speechbrain.utils.distributed import infer_device, run_on_main
-
 from emorec_lobes.brains.base import EmotionBrain
 from emorec_lobes.corpora.manifest import Utterance, with_labels
 from emorec_lobes.corpora.protocol import Fold, statistics_stamp
-from emorec_lobes.dataio.class_weights import class_weights
 from emorec_lobes.dataio.normalise import Normaliser
 from emorec_lobes.dataio.speech_text import INPUTS, SpeechTextData
 from emorec_lobes.errors import DataError
-from emorec_lobes.evaluation.figures import layer_weights_figure
 from emorec_lobes.experiments.folds import FoldData
 from emorec_lobes.experiments.settings import Settings
-from emorec_lobes.experiments.speech import check_classes, extract_features
-from emorec_lobes.features.extract import extract
-from emorec_lobes.features.spec import TOKENS, TextSpec
+from emorec_lobes.experiments.speech import (
+    check_classes,
+    draw_layer_weights,
+    extract_features,
+    training_class_weights,
+)
+from emorec_lobes.experiments.text import extract_tokens
+from emorec_lobes.features.spec import TOKENS
 
 
 class SpeechTextTask:
@@ -53,11 +54,15 @@ class SpeechTextTask:
                 "Use the recipe train_ser.py, or prepare the corpus with its texts."
             )
         self.layers = extract_features(settings, utterances, run_opts, features=("layers",))["layers"]
-        spec, root = _text_spec(settings, run_opts), Path(settings["feature_folder"])
-        folder, is_shown = Path(settings["data_folder"]), not run_opts["noprogressbar"]
-        run_on_main(extract, [self.with_text, folder, root, spec, settings["extract_workers"], is_shown])
-        self.tokens = spec.open(root)[TOKENS]
-        self.truncated = spec.truncated(self.tokens, self.with_text)
+        self.tokens, self.truncated = extract_tokens(
+            settings,
+            self.with_text,
+            Path(settings["feature_folder"]),
+            run_opts,
+            encoder=settings["text_encoder"],
+            num_layers=settings["text_num_layers"],
+            encoder_dim=settings["text_encoder_dim"],
+        )
         self.audio_hashes = self.layers.audio_hashes
         texts = [[key, self.tokens.entry(key).audio_hash] for key in self.with_text]
         self.features = {
@@ -81,9 +86,7 @@ class SpeechTextTask:
 
     def overrides(self, settings: Settings, fold: Fold) -> dict[str, Any]:
         """The hyperparameters that a fold's own training utterances decide."""
-        labelled = with_labels(self.utterances)
-        emotions = [labelled[item].emotion for item in fold.train]
-        return {"class_weights": class_weights(settings["class_weights"], settings["labels"], emotions)}
+        return {"class_weights": training_class_weights(settings, self.utterances, fold)}
 
     def data(self, hparams: Mapping[str, Any], fold: Fold) -> FoldData:
         """Crops to train on, and whole utterances to evaluate by both inputs and by either."""
@@ -101,7 +104,7 @@ class SpeechTextTask:
             train=data.crops_dataset(fold.train),
             valid=data.utterances_dataset(fold.valid),
             test=data.utterances_dataset(fold.test),
-            draw_figures=draw_layer_weights,
+            draw_figures=draw_figures,
             one_input={
                 name: {split: shown.utterances_dataset(getattr(fold, split)) for split in ("valid", "test")}
                 for name, shown in alone.items()
@@ -109,23 +112,8 @@ class SpeechTextTask:
         )
 
 
-def _text_spec(settings: Settings, run_opts: Any) -> TextSpec:
-    """What is extracted from the transcripts."""
-    return TextSpec(
-        encoder=settings["text_encoder"],
-        num_layers=settings["text_num_layers"],
-        encoder_dim=settings["text_encoder_dim"],
-        brackets=settings["brackets"],
-        max_tokens=settings["max_tokens"],
-        device=run_opts["device"] or infer_device(),
-    )
-
-
-def draw_layer_weights(brain: EmotionBrain, figures: Path, title: str) -> None:
-    """The learnt layer weights of each encoder of which several layers are stored."""
+def draw_figures(brain: EmotionBrain, figures: Path, title: str) -> None:
+    """The learnt layer weights of each encoder of which several layers are mixed."""
     for name in INPUTS:
-        layer_mix = getattr(brain.hparams.model, name).layer_mix
-        if layer_mix is not None:
-            weights = layer_mix.weights.cpu().numpy()
-            path = figures / f"layer_weights_{name}.png"
-            layer_weights_figure(weights, path, f"learnt weights of the {name} encoder's layers\n{title}")
+        path = figures / f"layer_weights_{name}.png"
+        draw_layer_weights(getattr(brain.hparams.model, name).layer_mix, path, f"the {name} encoder's layers", title)

@@ -9,14 +9,12 @@ from speechbrain.utils.distributed import infer_device, run_on_main
 from emorec_lobes.brains.base import EmotionBrain
 from emorec_lobes.corpora.manifest import Utterance, with_labels
 from emorec_lobes.corpora.protocol import Fold, statistics_stamp
-from emorec_lobes.dataio.class_weights import class_weights
 from emorec_lobes.dataio.context import check_dialogs, with_context
 from emorec_lobes.dataio.text import TextData
 from emorec_lobes.errors import ConfigError
-from emorec_lobes.evaluation.figures import layer_weights_figure
 from emorec_lobes.experiments.folds import FoldData
 from emorec_lobes.experiments.settings import Settings
-from emorec_lobes.experiments.speech import check_classes
+from emorec_lobes.experiments.speech import check_classes, draw_layer_weights, training_class_weights
 from emorec_lobes.features.extract import extract
 from emorec_lobes.features.spec import TOKENS, TextSpec
 from emorec_lobes.features.store import FeatureStore
@@ -62,19 +60,23 @@ class TextTask:
     def overrides(self, settings: Settings, fold: Fold) -> dict[str, Any]:
         """The hyperparameters that a fold's own training utterances decide."""
         if settings["context_turns"]:
-            check_dialogs({"training": fold.train, "validation": fold.valid, "test": fold.test}, self.utterances)
-        labelled = with_labels(self.utterances)
-        emotions = [emotion for key in fold.train for emotion in labelled[key].emotions or [labelled[key].emotion]]
-        return {"class_weights": class_weights(settings["class_weights"], settings["labels"], emotions)}
+            check_dialogs(fold.sides, self.utterances)
+        return {"class_weights": training_class_weights(settings, self.utterances, fold)}
 
     def data(self, hparams: Mapping[str, Any], fold: Fold) -> FoldData:
         """Whole utterances, to train on and to evaluate."""
+
+        def draw_figures(brain: EmotionBrain, figures: Path, title: str) -> None:
+            draw_layer_weights(
+                brain.hparams.model.layer_mix, figures / "layer_weights.png", "the encoder's layers", title
+            )
+
         data = TextData(with_labels(self.utterances), hparams["labels"], self.tokens)
         return FoldData(
             train=data.draws_dataset(fold.train),
             valid=data.utterances_dataset(fold.valid) if fold.valid else None,
             test=data.utterances_dataset(fold.test),
-            draw_figures=draw_layer_weights,
+            draw_figures=draw_figures,
         )
 
 
@@ -85,7 +87,20 @@ def token_store(
     num_turns, root = settings["context_turns"], Path(settings["feature_folder"])
     if num_turns:  # an utterance has other tokens then: its context is part of what the encoder reads
         utterances, root = with_context(utterances, num_turns), root / f"context_{num_turns}"
-    spec = text_spec(settings, run_opts)
+    encoder = {key: settings[key] for key in ("encoder", "num_layers", "encoder_dim")}
+    return extract_tokens(settings, utterances, root, run_opts, **encoder)
+
+
+def extract_tokens(
+    settings: Settings, utterances: Mapping[str, Utterance], root: Path, run_opts: Any, **encoder: Any
+) -> tuple[FeatureStore, list[str]]:
+    """As `token_store`, of the texts as they are; `encoder`, `num_layers` and `encoder_dim` name the encoder."""
+    spec = TextSpec(
+        **encoder,
+        brackets=settings["brackets"],
+        max_tokens=settings["max_tokens"],
+        device=run_opts["device"] or infer_device(),
+    )
     folder, is_shown = Path(settings["data_folder"]), not run_opts["noprogressbar"]
     run_on_main(extract, [utterances, folder, root, spec, settings["extract_workers"], is_shown])
     tokens = spec.open(root)[TOKENS]
@@ -97,18 +112,6 @@ def hashes_with_ids(hashes: Mapping[str, str]) -> dict[str, str]:
     return {key: f"{key} {each}" for key, each in hashes.items()}
 
 
-def text_spec(settings: Settings, run_opts: Any) -> TextSpec:
-    """What a text recipe extracts."""
-    return TextSpec(
-        encoder=settings["encoder"],
-        num_layers=settings["num_layers"],
-        encoder_dim=settings["encoder_dim"],
-        brackets=settings["brackets"],
-        max_tokens=settings["max_tokens"],
-        device=run_opts["device"] or infer_device(),
-    )
-
-
 def _check_length(settings: Settings) -> None:
     """Refuses texts longer than the model takes, before anything is extracted."""
     longest, allowed = settings["max_tokens"], settings.build()["model"].max_tokens
@@ -117,10 +120,3 @@ def _check_length(settings: Settings) -> None:
             f"`max_tokens` must be at most {allowed} for the authors' network, but is {longest} instead. "
             f"Use --max_tokens {allowed}."
         )
-
-
-def draw_layer_weights(brain: EmotionBrain, figures: Path, title: str) -> None:
-    """The learnt layer weights, where there are several layers."""
-    if brain.hparams.model.layer_mix is not None:
-        weights = brain.hparams.model.layer_mix.weights.cpu().numpy()
-        layer_weights_figure(weights, figures / "layer_weights.png", f"learnt weights of the encoder's layers\n{title}")

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import StandardScaler
 
-from emorec_lobes.corpora.manifest import END_OF_CONTEXT, Utterance
+from emorec_lobes.corpora.manifest import END_OF_CONTEXT, Utterance, emotions_of
 from emorec_lobes.corpora.protocol import Fold, statistics_stamp
 from emorec_lobes.dataio.class_weights import class_weights
 from emorec_lobes.dataio.context import check_dialogs, with_context
@@ -138,12 +138,12 @@ def logistic_trainer(
     """
     labels = list(settings["labels"])
     rows = task.fitted_on(ids)
-    pairs = [(item, emotion) for item in ids for emotion in _emotions(utterances[item])]
+    pairs = [(item, emotion) for item in ids for emotion in emotions_of(utterances[item])]
     weights = class_weights(settings["class_weights"], labels, [emotion for _, emotion in pairs])
     examples = Examples(
         features=rows([item for item, _ in pairs]),
         targets=np.array([labels.index(emotion) for _, emotion in pairs]),
-        shares=np.array([1 / len(_emotions(utterances[item])) for item, _ in pairs]),
+        shares=np.array([1 / len(emotions_of(utterances[item])) for item, _ in pairs]),
     )
 
     def fit(c: float) -> Classifier:
@@ -163,12 +163,8 @@ def answer_with_logistic(
 ) -> FoldAnswers:
     """`answer_with_best_c` by logistic regression, after a look at whether context crosses the fold."""
     if settings["context_turns"]:
-        check_dialogs({"training": fold.train, "validation": fold.valid, "test": fold.test}, utterances)
+        check_dialogs(fold.sides, utterances)
     return answer_with_best_c(logistic_trainer, task, settings, run_opts, fold, utterances, folder)
-
-
-def _emotions(utterance: Utterance) -> list[str]:
-    return utterance.emotions or [utterance.emotion]
 
 
 def _vectoriser(settings: Settings) -> TfidfVectorizer:

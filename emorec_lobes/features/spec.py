@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from emorec_lobes.corpora.manifest import END_OF_CONTEXT, Utterance, locate
+from emorec_lobes.corpora.manifest import Utterance, locate
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.features import speaker, text
 from emorec_lobes.features.audio import audio_hash, load_audio
@@ -20,7 +20,7 @@ from emorec_lobes.features.phones import PhoneExtractor
 from emorec_lobes.features.speaker import SpeakerEmbedding
 from emorec_lobes.features.speech import layers_header, load_encoder
 from emorec_lobes.features.store import HEADER, FeatureStore, StoreHeader, read_header
-from emorec_lobes.features.text_brackets import check_transcript, has_letters, replace_brackets
+from emorec_lobes.features.text_brackets import check_transcript, has_letters, replace_brackets, split_context
 from emorec_lobes.features.wave_copy import WaveCopy
 from emorec_lobes.units import FRAME_SHIFT_S, SAMPLE_RATE_HZ
 
@@ -229,21 +229,16 @@ class TextSpec:
 
     def without_letters(self, store: FeatureStore, utterances: Mapping[str, Utterance]) -> list[str]:
         """The utterances of a store whose transcript has no letters, perhaps since its bracket tokens are dropped."""
-        return [
-            item
-            for item, utterance in utterances.items()
-            if item in store and not has_letters(replace_brackets(_own(utterance.text or ""), self.brackets))
-        ]
+        return [item for item, utterance in utterances.items() if item in store and not self._says_something(utterance)]
 
-
-def _own(text: str) -> str:
-    """A text without the context in front of it."""
-    return text.rpartition(END_OF_CONTEXT)[2]
+    def _says_something(self, utterance: Utterance) -> bool:
+        _, own = split_context(utterance.text or "")
+        return has_letters(replace_brackets(own, self.brackets))
 
 
 def _checked(utterance: Utterance) -> str:
     """The text of an utterance, context and all; DataError if it says nothing itself."""
-    check_transcript(utterance.text and _own(utterance.text), utterance.id)
+    check_transcript(utterance.text and split_context(utterance.text)[1], utterance.id)
     return utterance.text
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+from emorec_lobes.corpora.manifest import END_OF_CONTEXT
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
 
 BRACKETS = ("keep", "drop", "map")
@@ -43,6 +44,18 @@ def replace_brackets(text: str, brackets: str) -> str:
         return text
     replaced = _TOKEN.sub(lambda found: f" {_words(found[1])} " if brackets == "map" else " ", text)
     return " ".join(replaced.split())
+
+
+def split_context(text: str) -> tuple[str, str]:
+    """What was said before an utterance, if it stands in its text, and the utterance's own words.
+
+    Example
+    -------
+    >>> split_context("No."), split_context("Well?\\x1eNo.")
+    (('', 'No.'), ('Well?', 'No.'))
+    """
+    before, _, own = text.rpartition(END_OF_CONTEXT)
+    return before, own
 
 
 def has_letters(text: str) -> bool:

@@ -6,11 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from emorec_lobes.corpora.manifest import END_OF_CONTEXT
 from emorec_lobes.errors import ConfigError, UnavailableError
 from emorec_lobes.features.huggingface import first_line, quiet
 from emorec_lobes.features.huggingface_folder import TOKENIZER_OPTIONS, read_options
-from emorec_lobes.features.text_brackets import check_brackets, replace_brackets
+from emorec_lobes.features.text_brackets import check_brackets, replace_brackets, split_context
 
 _CAPITALS = set("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -68,7 +67,7 @@ class TranscriptTokenizer:
 
     def encode(self, text: str) -> Any:
         """The model's input for one transcript, without a batch axis, and which of its tokens are special."""
-        before, _, own = text.rpartition(END_OF_CONTEXT)
+        before, own = split_context(text)
         encoded = self._encode(own, truncation=True, max_length=self._max_tokens)
         if all(encoded["special_tokens_mask"]):
             own, encoded = "", self._call(self._library.unk_token, split_special_tokens=False)
@@ -76,7 +75,7 @@ class TranscriptTokenizer:
 
     def truncated(self, text: str) -> bool:
         """Whether a transcript, without its context, is longer than `max_tokens`."""
-        return len(self._encode(text.rpartition(END_OF_CONTEXT)[2])["input_ids"]) > self._max_tokens
+        return len(self._encode(split_context(text)[1])["input_ids"]) > self._max_tokens
 
     def pad(self, encoded: Sequence[Any]) -> tuple[dict[str, Tensor], Tensor]:
         """Puts several of `encode` into one batch, padded on the right whatever the tokenizer's habit.
