@@ -73,7 +73,7 @@ class Pretrained:
         if self.source is None:
             return
         if self.source == "resemblyzer":
-            weights = resemblyzer.lstm_weights()
+            weights = resemblyzer.pretrained_lstms().state_dict()
             _load_strictly(front_end, {f"blocks.layers.lstms.{k}": v for k, v in weights.items()}, self.source)
             return
         pretrainer = Pretrainer(
