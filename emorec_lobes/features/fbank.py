@@ -105,14 +105,18 @@ class FilterBank(nn.Module):
                 f"`waves` must hold at least {self.window_samples} samples, one window, but hold {waves.shape[1]} "
                 "instead. Leave them out, or set a shorter `window_ms`."
             )
-        frames = waves.float().unfold(1, self.window_samples, self.hop_samples)  # (B, S) -> (B, T, window)
+        with torch.autocast(waves.device.type, enabled=False):  # no half precision where a brain trains in it
+            features = self._features(waves.float())
+        return features if lens is None else features * self.mask(lens, waves.shape[1]).unsqueeze(-1)
+
+    def _features(self, waves: Tensor) -> Tensor:
+        frames = waves.unfold(1, self.window_samples, self.hop_samples)  # (B, S) -> (B, T, window)
         frames = frames - frames.mean(dim=-1, keepdim=True)
         energy = frame_energy(frames).unsqueeze(-1)
         before = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
         spectrum = torch.fft.rfft((frames - _PRE_EMPHASIS * before) * self._window, n=self._fft_samples)
         power = spectrum.real.square() + spectrum.imag.square()  # (B, T, F)
-        features = torch.cat([(power @ self._filters).clamp_min(_FLOOR), energy], dim=-1).log()
-        return features if lens is None else features * self.mask(lens, waves.shape[1]).unsqueeze(-1)
+        return torch.cat([(power @ self._filters).clamp_min(_FLOOR), energy], dim=-1).log()
 
 
 def frame_energy(frames: Tensor) -> Tensor:

@@ -196,7 +196,9 @@ class ResemblyzerMels(nn.Module):
         raised = [raise_level(wave[:count]) for wave, count in zip(waves.float(), samples, strict=True)]
         levelled = pad_sequence(raised, batch_first=True)  # B x (S,) -> (B, longest)
         levelled = nn.functional.pad(levelled, (0, waves.shape[1] - levelled.shape[1]))
-        return power_mels(levelled) * self.mask(lens, waves.shape[1]).unsqueeze(-1)
+        with torch.autocast(waves.device.type, enabled=False):
+            mels = power_mels(levelled)
+        return mels * self.mask(lens, waves.shape[1]).unsqueeze(-1)
 
 
 def check_kind(kind: str, num_mels: int, window_ms: float, hop_ms: float) -> None:

@@ -11,6 +11,7 @@ from emorec_lobes.corpora.manifest import Utterance, locate
 from emorec_lobes.features.spec import Extractor, audio_source, read_audio
 from emorec_lobes.features.spectrum import FBANK, Spectrum
 from emorec_lobes.features.store import FeatureStore, StoreHeader
+from emorec_lobes.features.vad import build_vad
 from emorec_lobes.units import SAMPLE_RATE_HZ
 
 SPECTRUM = "spectrum"
@@ -52,8 +53,9 @@ class SpectrumSpec:
     copy: ClassVar[None] = None
 
     def __post_init__(self) -> None:
-        # A YAML gives a mapping, which has no hash.
-        object.__setattr__(self, "vad_options", tuple(sorted(dict(self.vad_options or ()).items())))
+        options = dict(self.vad_options) if isinstance(self.vad_options, tuple) else self.vad_options or {}
+        build_vad(self.vad, options)
+        object.__setattr__(self, "vad_options", tuple(sorted(options.items())))  # a mapping has no hash
         self._build()
 
     def header(self, feature: str = SPECTRUM) -> StoreHeader:

@@ -162,6 +162,8 @@ def build_vad(name: str, options: Mapping[str, float]) -> EnergyVAD | SileroVAD 
     """
     if name not in VADS:
         raise ConfigError(not_one_of("vad", name, VADS))
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"`vad_options` must be a mapping, but is {options!r} instead. Write e.g. {{offset: -3}}.")
     kind = VADS[name]
     known = {item.name: item.type for item in fields(kind)} if kind else {}
     for key, value in options.items():

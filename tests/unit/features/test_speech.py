@@ -579,7 +579,7 @@ def voice_encoder():
     return resemblyzer.VoiceEncoder("cpu", verbose=False)
 
 
-def test_its_mel_is_resemblyzers(resemblyzer_encoder):
+def test_its_mel_is_resemblyzers():
     from resemblyzer.audio import wav_to_mel_spectrogram
 
     for num_samples in (400, 16_000, 20_123):
