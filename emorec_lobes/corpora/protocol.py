@@ -15,9 +15,14 @@ SCHEMES = {
     "sessions": "session",
     "speakers": "speaker",
     "speaker_groups": "speaker",
+    "session_speakers": "speaker",
+    "first_session_speakers": "speaker",
     "table": "fold",
     "official": "fold",
 }
+
+# Schemes in which the other speaker of the tested session validates -> how many speakers of a session are tested.
+_PAIRED = {"session_speakers": 2, "first_session_speakers": 1}
 
 # Protocol -> the fewest groups it can be run on.
 PROTOCOLS = {"strict": 3, "paper": 2}
@@ -58,8 +63,9 @@ def groups(
     utterances : mapping
         A manifest.
     scheme : str
-        "sessions" or "speakers" (one a group), "speaker_groups" (several speakers a group), "table" (the
-        manifest's own `fold`), or "official" (the same, where it is train, valid or test).
+        "sessions" or "speakers" (one a group), "speaker_groups" (several speakers a group), "session_speakers" or
+        "first_session_speakers" (as "speakers"; their folds differ), "table" (the manifest's own `fold`), or
+        "official" (the same, where it is train, valid or test).
     num_groups : int, optional
         For "speaker_groups": how many to form, balanced over emotion and gender.
     speaker_groups : sequence of sequences of str, optional
@@ -89,7 +95,7 @@ def groups(
             f"`scheme` {scheme} must come with {'one' if scheme == 'speaker_groups' else 'none'} of num_groups and "
             f"speaker_groups, but comes with {num_options} instead. Set the other ones to null."
         )
-    values = _field_values(utterances, scheme)
+    values = _field_values(utterances, scheme, SCHEMES[scheme])
     names = sorted(set(values.values()), key=_natural)
     if scheme == "speaker_groups":
         teams = (
@@ -112,10 +118,15 @@ def make_folds(
     protocol: str = "strict",
     num_groups: int | None = None,
     speaker_groups: Sequence[Sequence[str]] | None = None,
+    refit: bool = False,
 ) -> list[Fold]:
     """One fold a group: fold k tests group k. The scheme "official" makes one fold, the corpus's own.
 
-    Source: Makiuchi 2021, section 6.1, for "paper": all other groups train, there is no validation.
+    Under "session_speakers" the other speaker of the tested session validates, and all other sessions train.
+    "first_session_speakers" has the half of these folds that test the first speaker of a session, by name.
+
+    Source: Makiuchi 2021, section 6.1, for "paper": all other groups train, there is no validation. Xi 2022,
+    section 4.1, for "session_speakers"; it does not say whether both speakers of a session are tested.
 
     Arguments
     ---------
@@ -124,6 +135,8 @@ def make_folds(
     protocol : str
         "strict" validates on the group after the tested one (the first after the last) and trains on the others;
         "paper" trains on all others.
+    refit : bool
+        Whether who validates trains too in the end.
 
     Returns
     -------
@@ -133,7 +146,8 @@ def make_folds(
     Raises
     ------
     ProtocolError
-        As `groups`; or if the protocol is unknown, there are too few groups for it, or folds are no official split.
+        As `groups`; or if the protocol is unknown, there are too few groups for it, folds are no official split, a
+        session has not two speakers, or the tested session would train.
 
     Example
     -------
@@ -151,6 +165,8 @@ def make_folds(
             f"`protocol` {protocol} must have at least {PROTOCOLS[protocol]} groups, "
             f"but the scheme {scheme} gives {len(parts)} instead. Use another scheme or more data."
         )
+    if scheme in _PAIRED:
+        return _paired_folds(utterances, scheme, protocol, refit)
     folds = []
     for number, test in enumerate(parts[:1] if is_official else parts):
         valid = parts[(number + 1) % len(parts)] if protocol == "strict" else []
@@ -180,6 +196,7 @@ def stamp(
     return {
         "protocol": protocol,
         "scheme": scheme,
+        **({"validated_on": "the other speaker of the tested session"} if scheme in _PAIRED else {}),
         "num_folds": len(folds),
         "speaker_independent": _speaker_independent(folds, utterances),
         "test_texts_also_in_training": _num_shared_texts(folds, utterances),
@@ -230,9 +247,37 @@ def _official_parts(members: Mapping[str, list[str]]) -> list[list[str]]:
     return [members[name] for name in reversed(SPLITS)]
 
 
-def _field_values(utterances: Mapping[str, Utterance], scheme: str) -> dict[str, str]:
-    """Id -> the field that tells the scheme's groups apart."""
-    field = SCHEMES[scheme]
+def _paired_folds(utterances: Mapping[str, Utterance], scheme: str, protocol: str, refit: bool) -> list[Fold]:
+    """A fold for each tested speaker, by session: the other one of the session validates."""
+    if protocol != "strict" or refit:
+        found = "refit: True" if protocol == "strict" else f"protocol: {protocol}"
+        raise ProtocolError(
+            f"`scheme` {scheme} must come with protocol: strict and refit: False, as the tested session is for "
+            f"validation and must not train, but comes with {found} instead. Set them, or use the scheme sessions."
+        )
+    sessions = _field_values(utterances, scheme, "session")
+    folds = []
+    for session in sorted(set(sessions.values()), key=_natural):
+        speakers = sorted(
+            {str(utterances[each].speaker) for each, at in sessions.items() if at == session}, key=_natural
+        )
+        if len(speakers) != 2:
+            raise ProtocolError(
+                f"`scheme` {scheme} must have two speakers in each session, but session {session} has {len(speakers)} "
+                f"({', '.join(speakers)}) instead. Use the scheme sessions or speakers."
+            )
+        train = tuple(each for each, at in sessions.items() if at != session)
+        first, second = (
+            tuple(each for each, at in sessions.items() if at == session and utterances[each].speaker == speaker)
+            for speaker in speakers
+        )
+        for test, valid in [(first, second), (second, first)][: _PAIRED[scheme]]:
+            folds.append(Fold(str(len(folds) + 1), train, valid, test))
+    return folds
+
+
+def _field_values(utterances: Mapping[str, Utterance], scheme: str, field: str) -> dict[str, str]:
+    """Id -> a field that the scheme needs."""
     values = {each: getattr(item, field) for each, item in utterances.items()}
     without = [each for each, value in values.items() if value is None]
     if without:

@@ -113,12 +113,16 @@ def protocol_in_short(stamp: Mapping[str, Any]) -> str:
     >>> protocol_in_short({"protocol": "strict", "checkpoint_chosen_on": "validation macro_f1",
     ...                    "speaker_statistics_over": "nothing"})
     'strict, chosen by macro F1'
+    >>> protocol_in_short({"protocol": "strict", "validated_on": "the other speaker of the tested session",
+    ...                    "speaker_statistics_over": "nothing"})
+    'strict, validated on the other speaker of the tested session'
     """
     over = stamp.get("speaker_statistics_over", "not stated")
     score = str(stamp.get("checkpoint_chosen_on")).removeprefix("validation ")
     words = [
         f"{stamp['protocol']}{' + refit' if stamp.get('refit_on_train_and_valid') else ''}",
         f"chosen by {HEADINGS[score]}" if score in HEADINGS and score != "uar" else "",
+        f"validated on {stamp['validated_on']}" if "validated_on" in stamp else "",
         "speaker-normalised" if stamp.get("normalise") == "speaker" else "",
         {"nothing": "", "not stated": "speaker statistics not stated"}.get(over, "statistics over test speakers"),
     ]

@@ -134,6 +134,7 @@ def run(solve: FoldSolver, task_class: type[Task], settings: Settings, run_opts:
             protocol=settings["protocol"],
             num_groups=settings["num_groups"],
             speaker_groups=settings["speaker_groups"],
+            refit=settings["refit"],
         )
         chosen = choose_folds(folds, settings["fold"])
         for fold in folds:  # What needs no audio is refused now, not after hours of extraction.

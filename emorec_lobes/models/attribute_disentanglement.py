@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from emorec_lobes.errors import ConfigError
+from emorec_lobes.lengths import lens_to_mask
 from emorec_lobes.models.feature_map import as_map, as_sequence, masked_mean, zero_padding
 from emorec_lobes.models.tf_attention import make_attention
 
@@ -13,19 +14,20 @@ from emorec_lobes.models.tf_attention import make_attention
 class Split(NamedTuple):
     """What one module makes of its input; every tensor has the input's shape, with zeros at padded frames.
 
-    Only `relevant` goes on through the network; the rest is for the losses and for looking at.
+    Only `relevant` goes on through the network; the rest is for the losses and for looking at. It stands first, as
+    SpeechBrain's `Sequential` hands the first of several outputs to the next layer.
     """
 
+    relevant: Tensor
+    """F+ = IN(F) + a R, where R = F - IN(F) is the residual."""
+    irrelevant: Tensor
+    """F- = IN(F) + (1 - a) R."""
     features: Tensor
     """F, the input."""
     normalised: Tensor
-    """IN(F). With the residual R = F - IN(F), F is the sum of the two."""
+    """IN(F)."""
     shares: Tensor
     """a, the share of R that is relevant: in (0, 1), and 0 at padded frames."""
-    relevant: Tensor
-    """F+ = IN(F) + a R."""
-    irrelevant: Tensor
-    """F- = IN(F) + (1 - a) R."""
     mask: Tensor | None
     """(B, T), True on valid frames; None if all are."""
 
@@ -99,7 +101,7 @@ class AttributeDisentanglement(nn.Module):
     Raises
     ------
     ConfigError
-        If an argument cannot be used, or the input has other channels or axes.
+        If an argument cannot be used, the input has other channels or axes, or mask and lengths are both given.
 
     Example
     -------
@@ -107,7 +109,7 @@ class AttributeDisentanglement(nn.Module):
     ...                               bias=True, epsilon=1e-5, stop_gradient=False)
     >>> ad(torch.rand(2, 128, 3, 13)).relevant.shape
     torch.Size([2, 128, 3, 13])
-    >>> ad(torch.rand(2, 50, 128), mask=torch.ones(2, 50, dtype=torch.bool)).irrelevant.shape
+    >>> ad(torch.rand(2, 50, 128), lengths=torch.tensor([1.0, 0.5])).irrelevant.shape
     torch.Size([2, 50, 128])
     """
 
@@ -128,7 +130,7 @@ class AttributeDisentanglement(nn.Module):
         self.norm = InstanceNorm(num_channels, epsilon)
         self.attention = make_attention(attention, num_channels, reduced_dim, shared, activation, bias)
 
-    def forward(self, features: Tensor, mask: Tensor | None = None) -> Split:
+    def forward(self, features: Tensor, mask: Tensor | None = None, lengths: Tensor | None = None) -> Split:
         """Splits a map, or a sequence.
 
         Arguments
@@ -137,13 +139,20 @@ class AttributeDisentanglement(nn.Module):
             In any float dtype; whatever stands at padded frames counts for nothing.
         mask : torch.Tensor, (B, T), bool, optional
             True on valid frames.
+        lengths : torch.Tensor, (B,), optional
+            In place of a mask: relative lengths, under the name that SpeechBrain's containers look for.
 
         Returns
         -------
         Split
             Its tensors in the shape of the input and the precision of the weights.
         """
-        feature_map = zero_padding(as_map(features), mask).to(self.norm.gamma.dtype)
+        if mask is not None and lengths is not None:
+            raise ConfigError("`mask` and `lengths` must not both be given, but are. Leave one out.")
+        feature_map = as_map(features)
+        if lengths is not None:
+            mask = lens_to_mask(lengths, feature_map.shape[3])
+        feature_map = zero_padding(feature_map, mask).to(self.norm.gamma.dtype)
         if feature_map.shape[1] != self.num_channels:
             raise ConfigError(
                 f"`num_channels` must be {feature_map.shape[1]}, the width of the features, but is "
@@ -154,7 +163,7 @@ class AttributeDisentanglement(nn.Module):
         shares = zero_padding(self.attention(residual, mask), mask)
         relevant = normalised + shares * residual
         irrelevant = self._irrelevant(normalised, residual, shares, mask)
-        parts = (feature_map, normalised, shares, relevant, irrelevant)
+        parts = (relevant, irrelevant, feature_map, normalised, shares)
         if features.dim() == 3:
             parts = tuple(as_sequence(part) for part in parts)
         return Split(*parts, mask=mask)

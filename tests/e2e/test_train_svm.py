@@ -246,3 +246,31 @@ def test_the_scripts_own_command_line_runs(tones, features, tmp_path):
     done = subprocess.run([sys.executable, script, hparams, *words, "--fold", "1"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "UAR" in done.stdout and (tmp_path / "run/fold_1/results.json").exists()
+
+
+def test_session_speakers_are_tested_one_a_fold_and_pooled_in_order(svm, tmp_path):
+    assert svm(tmp_path / "table")[0] == 0
+    entries = json.loads((tmp_path / "table/manifest.json").read_text())
+    for item, entry in entries.items():  # a take of a speaker is a speaker here: twelve of two utterances
+        entry["session"], entry["speaker"] = entry["speaker"], f"{entry['speaker']}_{item[-1]}"
+    for name in ("manifest.json", "manifest.info.json"):
+        (tmp_path / name).write_bytes((tmp_path / "table" / name).read_bytes())
+    (tmp_path / "manifest.json").write_text(json.dumps(entries))
+
+    options = {"manifest": tmp_path / "manifest.json", "num_groups": "null", "scheme": "session_speakers"}
+    code, _, err = svm(tmp_path / "run", **options)
+    assert code == 0 and len(err.splitlines()) == 12
+    record = json.loads((tmp_path / "run/results.json").read_text())
+    assert record["num_utterances"] == 24 and record["stamp"]["num_folds"] == 12
+    assert [row["fold"] for row in record["folds"]] == [str(number) for number in range(1, 13)]
+    assert [row["speakers"] for row in record["folds"]] == [[each] for each in sorted(record["confusion_by_speaker"])]
+    table = read_predictions(tmp_path / "run/predictions.csv")
+    sides = {
+        (fold, split): speaker for fold, split, speaker in zip(table.folds, table.splits, table.speakers, strict=True)
+    }
+    for fold in map(str, range(1, 13)):
+        tested, validating = sides[fold, "test"], sides[fold, "valid"]
+        assert tested != validating and tested[:-1] == validating[:-1], "two speakers of one session"
+
+    code, _, err = svm(tmp_path / "refit", **options, refit=True)
+    assert code == 2 and "must come with protocol: strict and refit: False" in err

@@ -136,6 +136,100 @@ def test_an_unknown_protocol_lists_the_known_ones(manifest, refusal):
     assert "strict, paper" in refusal(ProtocolError, make_folds, manifest, "sessions", "strictly")
 
 
+# One speaker of a session is tested, the other one validates
+
+
+def _sides(fold):
+    return [sorted({each[5:7] for each in ids}) for ids in (fold.test, fold.valid, fold.train)]
+
+
+def test_each_speaker_is_tested_once_and_the_other_of_the_session_validates(manifest):
+    folds = make_folds(manifest, "session_speakers")
+    everyone = ["1F", "1M", "2F", "2M", "3F", "3M", "4F", "4M", "5F", "5M"]
+    assert [_sides(fold)[:2] for fold in folds] == [
+        [["1F"], ["1M"]], [["1M"], ["1F"]], [["2F"], ["2M"]], [["2M"], ["2F"]], [["3F"], ["3M"]],
+        [["3M"], ["3F"]], [["4F"], ["4M"]], [["4M"], ["4F"]], [["5F"], ["5M"]], [["5M"], ["5F"]],
+    ]  # fmt: skip
+    for fold in folds:
+        tested, validating, training = _sides(fold)
+        assert training == [each for each in everyone if each not in (*tested, *validating)]
+    assert [fold.name for fold in folds] == [str(number) for number in range(1, 11)]
+
+
+def test_a_fold_of_session_speakers_has_all_their_utterances_in_the_manifests_order(manifest):
+    fold = make_folds(manifest, "session_speakers")[3]
+    assert (fold.test, fold.valid) == (("x_Ses2M_0", "x_Ses2M_1"), ("x_Ses2F_0", "x_Ses2F_1"))
+    assert fold.train == tuple(each for each, item in manifest.items() if item.session != "2")
+
+
+def test_the_one_way_variant_has_the_folds_that_test_the_first_speaker_of_a_session(manifest):
+    both = make_folds(manifest, "session_speakers")
+    folds = make_folds(manifest, "first_session_speakers")
+    assert [fold.name for fold in folds] == ["1", "2", "3", "4", "5"]
+    assert [replace(fold, name="") for fold in folds] == [replace(fold, name="") for fold in both[::2]]
+
+
+@pytest.mark.parametrize("scheme", ["session_speakers", "first_session_speakers"])
+def test_no_fold_of_session_speakers_leaks(manifest, scheme):
+    for fold in make_folds(manifest, scheme):
+        check_leakage(fold, manifest, {each: each for each in manifest})
+
+
+def test_session_speakers_follow_sessions_in_natural_order(manifest):
+    for each, item in manifest.items():
+        manifest[each] = replace(item, session={"1": "10", "2": "9"}.get(item.session, item.session))
+    tested = [_sides(fold)[0] for fold in make_folds(manifest, "first_session_speakers")]
+    assert tested == [["3F"], ["4F"], ["5F"], ["2F"], ["1F"]]
+
+
+@pytest.mark.parametrize("scheme", ["session_speakers", "first_session_speakers"])
+@pytest.mark.parametrize(("protocol", "refit"), [("paper", False), ("paper", True), ("strict", True)])
+def test_the_session_under_test_never_trains(manifest, refusal, scheme, protocol, refit):
+    message = refusal(ProtocolError, make_folds, manifest, scheme, protocol, refit=refit)
+    assert f"`scheme` {scheme} must come with protocol: strict and refit: False" in message
+    assert ("protocol: paper" if protocol == "paper" else "refit: True") in message
+
+
+def test_other_schemes_do_not_mind_a_refit(manifest):
+    assert make_folds(manifest, "sessions", refit=True) == make_folds(manifest, "sessions")
+
+
+@pytest.mark.parametrize(("new", "num"), [("x_Ses3F", 1), ("x_Ses3N", 3)])
+def test_a_session_of_other_than_two_speakers_is_refused(manifest, refusal, new, num):
+    for each in ("x_Ses3M_0",) if num == 3 else ("x_Ses3M_0", "x_Ses3M_1"):
+        manifest[each] = replace(manifest[each], speaker=new)
+    message = refusal(ProtocolError, make_folds, manifest, "session_speakers")
+    assert f"two speakers in each session, but session 3 has {num} (x_Ses3F" in message
+
+
+def test_session_speakers_need_sessions_speakers_and_a_session_to_train_on(manifest, refusal):
+    alone = {each: item for each, item in manifest.items() if item.session == "1"}
+    assert "at least 3 groups" in refusal(ProtocolError, make_folds, alone, "session_speakers")
+    two = {each: item for each, item in manifest.items() if item.session in "12"}
+    assert len(make_folds(two, "session_speakers")) == 4
+    for field in ("session", "speaker"):
+        unknown = {**manifest, "x_Ses2F_0": replace(manifest["x_Ses2F_0"], **{field: None})}
+        message = refusal(ProtocolError, make_folds, unknown, "session_speakers")
+        assert f"the {field} of every utterance" in message and "'x_Ses2F_0'" in message
+
+
+def test_a_speaker_of_two_sessions_is_a_leak(manifest, refusal):
+    for turn in "01":
+        name = f"x_Ses2F_{turn}"
+        manifest[name] = replace(manifest[name], speaker="x_Ses1F")
+    folds = make_folds(manifest, "session_speakers")
+    assert "'x_Ses1F'" in refusal(ProtocolError, check_leakage, folds[0], manifest, {})
+    assert stamp(folds, manifest, "session_speakers", "strict")["speaker_independent"] is False
+
+
+def test_the_stamp_says_that_the_session_under_test_validates(manifest):
+    for scheme, num_folds in (("session_speakers", 10), ("first_session_speakers", 5)):
+        said = stamp(make_folds(manifest, scheme), manifest, scheme, "strict")
+        assert said["validated_on"] == "the other speaker of the tested session"
+        assert (said["scheme"], said["num_folds"], said["speaker_independent"]) == (scheme, num_folds, True)
+    assert "validated_on" not in stamp(make_folds(manifest, "speakers"), manifest, "speakers", "strict")
+
+
 # The corpus's own split
 
 

@@ -133,7 +133,7 @@ def test_an_item_in_a_padded_batch_is_split_as_alone_and_padding_comes_out_as_ze
     assert split.mask is MASK
     for item, count in enumerate(COUNTS):
         alone = ad(feature_map[item : item + 1, :, :, :count])
-        for part, other in zip(split[:-1], alone[:-1], strict=True):
+        for part, other in zip(split[:-1], alone[:-1], strict=True):  # all but the mask
             torch.testing.assert_close(part[item : item + 1, :, :, :count], other)
             assert not part[item, :, :, count:].any()
 
@@ -229,3 +229,20 @@ def test_the_papers_sizes_give_the_papers_number_of_parameters():
 def test_what_cannot_be_used_is_refused(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+@pytest.mark.parametrize("make", [a_map, a_sequence])
+def test_relative_lengths_stand_for_the_mask(make):
+    ad = module()
+    for part, other in zip(ad(make(), MASK), ad(make(), lengths=COUNTS / 5), strict=True):
+        assert torch.equal(part, other)
+
+
+def test_mask_and_lengths_together_are_refused():
+    with pytest.raises(ConfigError, match="`mask` and `lengths` must not both be given"):
+        module()(a_map(), MASK, COUNTS / 5)
+
+
+def test_the_relevant_half_comes_first_as_containers_hand_on_the_first_output():
+    split = module()(a_map(), MASK)
+    assert split[0] is split.relevant
