@@ -1,4 +1,4 @@
-"""What every emotion Brain shares: nominal epochs of N updates, scores, checkpoints, resume."""
+"""What every Brain shares: nominal epochs of N updates, checkpoints, resume; and the scores of those of emotions."""
 
 import json
 import random
@@ -63,13 +63,13 @@ class RandomState:
             torch.cuda.set_rng_state_all(state["gpu"])
 
 
-class EmotionBrain(sb.Brain):
-    """Classifies utterances; subclasses say how a batch becomes losses and probabilities.
+class UpdatesBrain(sb.Brain):
+    """Trains for a number of updates, whatever it learns; a killed run goes on as if nothing had happened.
 
-    A subclass implements `compute_forward` and `compute_objectives` as in SpeechBrain, and
-    calls `log_losses` in training and `log_probabilities` in evaluation.
+    A subclass implements `compute_forward` and `compute_objectives` as in SpeechBrain, calls `log_losses` in training,
+    empties in `clear_answers` what it collects in an evaluation, and says in `scores` how good that was.
 
-    Expects in `hparams`: `labels`, `updates_per_validation`, `number_of_updates`, `validation_score`
+    Expects in `hparams`: `updates_per_validation`, `number_of_updates`, `validation_score`
     (one of `scores`: the checkpoint where it is highest is the best), `patience`
     (validations without a better one before training stops, or null), `lr_annealing` (a
     SpeechBrain scheduler that is a function of the epoch, such as LinearScheduler or
@@ -81,8 +81,6 @@ class EmotionBrain(sb.Brain):
         super().__init__(*args, **kwargs)
         self.has_valid = has_valid
         self.history = History()
-        self.predictions: dict[str, np.ndarray] = {}
-        self._targets: dict[str, int] = {}
         self._losses: dict[str, Tensor] = {}
         self._train_means: dict[str, float] = {}
         if self.checkpointer is not None:
@@ -95,11 +93,13 @@ class EmotionBrain(sb.Brain):
             value = value.detach().float()
             self._losses[name] = self._losses[name] + value
 
-    def log_probabilities(self, ids: list[str], probabilities: Tensor, targets: Tensor) -> None:
-        """Keeps one row of class probabilities, (K,), an utterance."""
-        for utterance_id, row, target in zip(ids, probabilities.float().cpu().numpy(), targets.tolist(), strict=True):
-            self.predictions[utterance_id] = row
-            self._targets[utterance_id] = target
+    def clear_answers(self) -> None:
+        """Forgets what the last evaluation collected; called when one begins."""
+        raise NotImplementedError
+
+    def scores(self) -> dict[str, float]:
+        """The scores of what the last evaluation collected."""
+        raise NotImplementedError
 
     def fit_batch(self, batch: Any) -> Tensor:
         """One update. SpeechBrain's, without reading the loss back from the device every time."""
@@ -128,7 +128,7 @@ class EmotionBrain(sb.Brain):
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Empties what the stage collects; sets the epoch's learning rate."""
         if stage is not sb.Stage.TRAIN:
-            self.predictions, self._targets = {}, {}
+            self.clear_answers()
             return
         self._losses = defaultdict(lambda: torch.zeros((), device=self.device))
         if self.hparams.lr_annealing is not None:
@@ -145,13 +145,6 @@ class EmotionBrain(sb.Brain):
                 self._finish_epoch(epoch, None)
         elif stage is sb.Stage.VALID:
             self._finish_epoch(epoch, {"loss": stage_loss, **self.scores()})
-
-    def scores(self) -> dict[str, float]:
-        """Accuracy, UAR, weighted and macro F1 of what the last evaluation collected."""
-        predicted = [int(row.argmax()) for row in self.predictions.values()]
-        targets = [self._targets[item] for item in self.predictions]
-        found = scores(targets, predicted, self.hparams.labels)
-        return {name: found[name] for name in METRICS}
 
     def on_fit_start(self) -> None:
         """SpeechBrain's, then finishes what a killed run left undone, and stops if training was over."""
@@ -200,6 +193,38 @@ class EmotionBrain(sb.Brain):
             return
         if len(scored) - 1 - scored.index(max(scored)) >= self.hparams.patience:
             self.hparams.epoch_counter.limit = self.hparams.epoch_counter.current
+
+
+class EmotionBrain(UpdatesBrain):
+    """Classifies utterances; subclasses say how a batch becomes losses and probabilities.
+
+    A subclass implements `compute_forward` and `compute_objectives` as in SpeechBrain, and
+    calls `log_losses` in training and `log_probabilities` in evaluation.
+
+    Expects in `hparams`, beside those of `UpdatesBrain`: `labels`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.clear_answers()
+
+    def clear_answers(self) -> None:
+        """Forgets the utterances of the last evaluation."""
+        self.predictions: dict[str, np.ndarray] = {}
+        self._targets: dict[str, int] = {}
+
+    def log_probabilities(self, ids: list[str], probabilities: Tensor, targets: Tensor) -> None:
+        """Keeps one row of class probabilities, (K,), an utterance."""
+        for utterance_id, row, target in zip(ids, probabilities.float().cpu().numpy(), targets.tolist(), strict=True):
+            self.predictions[utterance_id] = row
+            self._targets[utterance_id] = target
+
+    def scores(self) -> dict[str, float]:
+        """Accuracy, UAR, weighted and macro F1 of what the last evaluation collected."""
+        predicted = [int(row.argmax()) for row in self.predictions.values()]
+        targets = [self._targets[item] for item in self.predictions]
+        found = scores(targets, predicted, self.hparams.labels)
+        return {name: found[name] for name in METRICS}
 
 
 def _not_finite(update: int) -> str:

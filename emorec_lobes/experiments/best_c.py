@@ -16,8 +16,9 @@ from emorec_lobes.dataio.class_weights import check_class_weights
 from emorec_lobes.errors import ConfigError, ProtocolError
 from emorec_lobes.evaluation.metrics import scores
 from emorec_lobes.evaluation.predictions import Predictions
-from emorec_lobes.experiments.folds import FoldAnswers, start_folder, tabulate
+from emorec_lobes.experiments.folds import FoldAnswers, tabulate
 from emorec_lobes.experiments.settings import Settings
+from emorec_lobes.experiments.training import start_folder
 from emorec_lobes.files import write_json
 
 # Ids -> class probabilities, (N, K).

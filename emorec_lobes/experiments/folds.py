@@ -3,35 +3,27 @@
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
-from math import ceil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import speechbrain as sb
-import torch
 from safetensors.torch import save
-from speechbrain.core import DEFAULT_LOG_CONFIG
-from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.utils.distributed import if_main_process
-from speechbrain.utils.epoch_loop import EpochCounter
-from speechbrain.utils.logger import get_environment_description, setup_logging
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from emorec_lobes.brains.base import EmotionBrain
 from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.corpora.protocol import Fold
-from emorec_lobes.dataio.sampler import DrawSampler
-from emorec_lobes.errors import UnavailableError
 from emorec_lobes.evaluation.figures import training_curves
 from emorec_lobes.evaluation.predictions import Predictions, write_predictions
 from emorec_lobes.evaluation.report import corpus_title, results_record
-from emorec_lobes.experiments.checkpoints import AtomicCheckpointer
 from emorec_lobes.experiments.command import command
-from emorec_lobes.experiments.fingerprint import FINGERPRINT, check_fingerprint, fold_fingerprint, num_processes
+from emorec_lobes.experiments.fingerprint import FINGERPRINT, check_fingerprint, fold_fingerprint
 from emorec_lobes.experiments.results import drawn_units, one_input_file, read_record, write_results
 from emorec_lobes.experiments.settings import Settings
+from emorec_lobes.experiments.training import evaluation_loader, make_brain, training_loader
 from emorec_lobes.files import write_atomically, write_json
 
 ALL_INPUTS = "all"  # beside the names of single ones
@@ -161,24 +153,7 @@ def train(
     per_validation = overrides["updates_per_validation"]
     hparams = settings.build(**overrides)
     updates = hparams["number_of_updates"] = stop_after or hparams["number_of_updates"]
-    if if_main_process():
-        start_folder(folder, settings.resolved(**overrides))
-    sb.utils.distributed.ddp_barrier()
-    handlers = {"console": {"level": "WARNING"}, "file_handler": {"filename": str(folder / "log.txt")}}
-    setup_logging(DEFAULT_LOG_CONFIG, overrides={"handlers": handlers})
-    hparams["epoch_counter"] = EpochCounter(ceil(updates / per_validation))
-    hparams["tensorboard_logger"] = tensorboard_logger(folder) if hparams["tensorboard"] else None
-    checkpointer = AtomicCheckpointer(
-        folder / "save", recoverables={**hparams["modules"], "epoch_counter": hparams["epoch_counter"]}
-    )
-    brain = brain_class(
-        modules=hparams["modules"],
-        opt_class=hparams["opt_class"],
-        hparams=hparams,
-        run_opts=run_opts,
-        checkpointer=checkpointer,
-        has_valid=bool(fold.valid),
-    )
+    brain = make_brain(brain_class, hparams, run_opts, folder, settings.resolved(**overrides), bool(fold.valid))
     data = task.data(hparams, fold)
     loader = training_loader(brain, data.train, hparams, updates, per_validation)
     brain.fit(hparams["epoch_counter"], loader, data.valid and evaluation_loader(data.valid, hparams))
@@ -186,43 +161,6 @@ def train(
     history = list(brain.history.rows)
     chosen = brain.history.best_update(settings["validation_score"]) or updates
     return Trained(brain, hparams, data, chosen, history)
-
-
-def training_loader(
-    brain: EmotionBrain, dataset: Dataset, hparams: Mapping[str, Any], updates: int, per_validation: int
-) -> DataLoader:
-    """Batches of draws; the Brain gets the sampler, so that it is told each epoch."""
-    accumulation = brain.grad_accumulation_factor
-    sampler = DrawSampler(
-        num_items=len(dataset),
-        batch_size=hparams["batch_size"] * accumulation,
-        updates_per_epoch=per_validation,
-        number_of_updates=updates,
-        seed=hparams["seed"],
-        rank=getattr(brain, "rank", 0),
-        world_size=num_processes(),
-    )
-    brain.train_sampler = sampler
-    return make_dataloader(
-        dataset,
-        sampler=sampler,
-        batch_size=hparams["batch_size"],
-        num_workers=hparams["num_workers"],
-        persistent_workers=hparams["num_workers"] > 0,
-        pin_memory=brain.device_type == "cuda",
-        # Of its own: making an iterator draws a number, which must not move dropout's.
-        generator=torch.Generator().manual_seed(hparams["seed"]),
-    )
-
-
-def evaluation_loader(dataset: Dataset, hparams: Mapping[str, Any]) -> DataLoader:
-    """Whole utterances in the dataset's order."""
-    return make_dataloader(
-        dataset,
-        batch_size=hparams["eval_batch_size"],
-        num_workers=hparams["num_workers"],
-        generator=torch.Generator().manual_seed(hparams["seed"]),
-    )
 
 
 def answer(trained: Trained, split: str, fold: Fold, utterances: Mapping[str, Utterance]) -> dict[str, Predictions]:
@@ -275,25 +213,3 @@ def save_training(trained: Trained, history: list[dict[str, Any]], folder: Path,
     title = f"fold {record['folds'][0]['fold']} of the {corpus_title(record)}"
     training_curves(history, figures / "training_curves.png", trained.chosen_update, title)
     trained.data.draw_figures(trained.brain, figures, title)
-
-
-def tensorboard_logger(folder: Path) -> Any:
-    """SpeechBrain's logger, writing to `folder`; TensorBoard is an extra."""
-    from speechbrain.utils.train_logger import TensorboardLogger
-
-    try:
-        return TensorboardLogger(str(folder / "tensorboard"))
-    except ImportError:
-        raise UnavailableError("`tensorboard` is not installed. Run pip install 'emorec[tensorboard]'.") from None
-
-
-def start_folder(folder: Path, hyperparams: str) -> None:
-    """Makes a run folder with its hyperparams.yaml and env.log."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "hyperparams.yaml", hyperparams)
-    write_atomically(folder / "env.log", _environment())
-
-
-@cache
-def _environment() -> str:
-    return get_environment_description()

@@ -103,15 +103,26 @@ def run_recipe(solve: FoldSolver, task_class: type[Task], argv: Sequence[str] | 
 
 
 def _run_recipe(solve: FoldSolver, task_class: type[Task], argv: Sequence[str] | None) -> int:
+    record = run(solve, task_class, *read_command_line(argv))
+    if if_main_process():
+        print(terminal_table(record))
+    return 0
+
+
+def read_command_line(argv: Sequence[str] | None) -> tuple[Settings, Any]:
+    """The hyperparameters and SpeechBrain's run options; several processes find each other here.
+
+    Arguments
+    ---------
+    argv : sequence of str, optional
+        As `run_recipe`.
+    """
     # When it is imported, this module warns of figures that nobody asks it for.
     logging.getLogger("speechbrain.utils.train_logger").disabled = True
     hparams_file, run_opts, overrides = parse_arguments(list(sys.argv[1:] if argv is None else argv))
     overrides += check_run_options(run_opts)
     sb.utils.distributed.ddp_init_group(run_opts)
-    record = run(solve, task_class, read_settings(Path(hparams_file), overrides), run_opts)
-    if if_main_process():
-        print(terminal_table(record))
-    return 0
+    return read_settings(Path(hparams_file), overrides), run_opts
 
 
 def run(solve: FoldSolver, task_class: type[Task], settings: Settings, run_opts: Any) -> dict[str, Any]:

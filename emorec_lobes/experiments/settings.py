@@ -25,6 +25,9 @@ RUNTIME_KEYS = frozenset(
         "output_folder",
         "feature_folder",
         "manifest",
+        "split_list",
+        "trials",
+        "trials_folder",
         "fold",
         "num_workers",
         "eval_batch_size",
@@ -37,7 +40,9 @@ RUNTIME_KEYS = frozenset(
 )
 
 # Names, whatever YAML takes them for: a folder may be called 2026.
-TEXT_KEYS = frozenset({"data_folder", "output_folder", "feature_folder", "manifest", "fold"})
+TEXT_KEYS = frozenset(
+    {"data_folder", "output_folder", "feature_folder", "manifest", "split_list", "trials", "trials_folder", "fold"}
+)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from emorec_lobes.brains.ser import SERBrain
 from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.corpora.protocol import Fold
 from emorec_lobes.errors import DataError
-from emorec_lobes.experiments.folds import evaluation_loader, start_folder
 from emorec_lobes.experiments.settings import read_settings
 from emorec_lobes.experiments.speech import SpeechTask
+from emorec_lobes.experiments.training import evaluation_loader, start_folder
 from emorec_lobes.features.audio import load_audio
 from emorec_lobes.features.extract import extract
 from emorec_lobes.features.speaker import SpeakerEmbedding
