@@ -77,6 +77,16 @@ def test_without_positions_it_is_the_front_end_itself():
     assert torch.equal(model(*batch_of(COUNTS, 40)).feature_map, model.front_end(*batch_of(COUNTS, 40)).feature_map)
 
 
+@torch.no_grad()
+def test_half_precision_is_computed_with_in_single_and_double_in_double():
+    features, lens = batch_of(COUNTS, 40)
+    expected = network()(features.half().float(), lens).feature_map
+    assert torch.equal(network()(features.half(), lens).feature_map, expected)
+    in_double = network().double()(features.double(), lens).feature_map
+    assert in_double.dtype == torch.float64
+    torch.testing.assert_close(in_double.float(), network()(features, lens).feature_map, atol=1e-3, rtol=1e-3)
+
+
 def test_the_weights_of_a_front_end_trained_without_ad_load_strictly_into_one_with_it():
     plain, model = network(positions=[]), network(positions=["transition4"])
     model.front_end.load_state_dict(plain.front_end.state_dict(), strict=True)

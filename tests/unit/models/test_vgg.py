@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from emorec_lobes.errors import ConfigError
+from emorec_lobes.models.feature_map import MapConv
 from emorec_lobes.models.vgg import VGG
 
 from .conftest import batch_of
@@ -10,11 +11,11 @@ from .conftest import batch_of
 COUNTS = [1, 2, 4, 5, 7, 13]
 
 
-def vgg(channels=(3, 4, 5, 6, 7), pooled=(2, 3)):
+def vgg(channels=(3, 4, 5, 6, 7), pooled=(2, 3), masked_norm=True):
     """With random statistics, so that what it makes of zeros is not zero."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        model = VGG(channels, pooled, masked_norm=True)
+        model = VGG(channels, pooled, masked_norm)
         for name, each in (*model.named_parameters(), *model.named_buffers()):
             if ".norm." in name and each.is_floating_point():
                 nn.init.uniform_(each, 0.5, 1.5)
@@ -61,6 +62,20 @@ def test_neither_its_neighbours_nor_what_stands_behind_it_change_a_map(filler, n
 def test_in_training_the_length_of_the_batch_does_not_matter():
     short, long = (vgg().train()(*batch_of(COUNTS, num_frames)).feature_map for num_frames in (13, 20))
     torch.testing.assert_close(short, long[..., :4], atol=1e-5, rtol=1e-4)
+
+
+def test_widths_are_those_of_the_maps_behind_each_block():
+    model, found = vgg(), {}
+    for name, block in model.blocks.items():
+        block.register_forward_hook(lambda module, inputs, output, name=name: found.update({name: output[0].shape[1]}))
+    model(torch.rand(1, 16, 9))
+    assert model.widths == found and model.output_dim == found["conv5"]
+
+
+@pytest.mark.parametrize("masked_norm", [True, False])
+def test_masking_of_the_statistics_is_on_or_off_in_every_convolution(masked_norm):
+    found = [each.masked_norm for each in vgg(masked_norm=masked_norm).modules() if isinstance(each, MapConv)]
+    assert found == [masked_norm] * 5
 
 
 def test_every_parameter_gets_a_gradient():
