@@ -123,7 +123,8 @@ def make_folds(
     """One fold a group: fold k tests group k. The scheme "official" makes one fold, the corpus's own.
 
     Under "session_speakers" the other speaker of the tested session validates, and all other sessions train.
-    "first_session_speakers" has the half of these folds that test the first speaker of a session, by name.
+    "first_session_speakers" has the half of these folds that test the first speaker of a session by name (in IEMOCAP,
+    women).
 
     Source: Makiuchi 2021, section 6.1, for "paper": all other groups train, there is no validation. Xi 2022,
     section 4.1, for "session_speakers"; it does not say whether both speakers of a session are tested.

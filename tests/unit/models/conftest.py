@@ -118,6 +118,15 @@ def load_model(**overrides):
     return load_hyperpyyaml(text, overrides)["model"]
 
 
+def batch_of(counts, num_frames, filler=0.0):
+    """Random features of 9 frequencies, so many frames an item, padded with the filler; and their relative lengths."""
+    features = torch.full((len(counts), num_frames, 9), filler)
+    generator = torch.Generator().manual_seed(2)
+    for place, count in enumerate(counts):
+        features[place, :count] = torch.randn(count, 9, generator=generator)
+    return features, torch.tensor([count / num_frames for count in counts])
+
+
 @pytest.fixture
 def published():
     """published("large"): the model in the paper's sizes, shapes only."""

@@ -7,6 +7,7 @@ from torch import nn
 from emorec_lobes.errors import ConfigError
 from emorec_lobes.lengths import frames_to_mask
 from emorec_lobes.models.attribute_disentanglement import AttributeDisentanglement, InstanceNorm
+from emorec_lobes.models.tf_attention import make_attention
 
 COUNTS = torch.tensor([5, 1, 3])
 MASK = frames_to_mask(COUNTS, 5)
@@ -113,6 +114,19 @@ def test_without_a_mask_it_is_torchs_instance_normalisation():
     ad, feature_map = module(), a_map()
     expected = nn.functional.instance_norm(feature_map, weight=ad.norm.gamma, bias=ad.norm.beta, eps=1e-5)
     torch.testing.assert_close(ad.norm(feature_map), expected)
+
+
+@pytest.mark.parametrize("options", [{"shared": True}, {"activation": "relu"}, {"bias": False}, {"reduced_dim": 3}])
+def test_every_option_reaches_the_part_that_it_is_for(options):
+    ad = module(epsilon=0.5, **options)
+    split = ad(a_map(), MASK)
+    wanted = {**PLAIN, **options}
+    attention = make_attention(wanted.pop("attention"), num_channels=4, **wanted).double()
+    attention.load_state_dict(ad.attention.state_dict(), strict=True)
+    expected = attention(split.features - split.normalised, MASK)
+    torch.testing.assert_close(split.shares, expected.masked_fill(~MASK[:, None, None], 0))
+    by_torch = nn.functional.instance_norm(a_map(), weight=ad.norm.gamma, bias=ad.norm.beta, eps=0.5)
+    torch.testing.assert_close(ad(a_map()).normalised, by_torch)
 
 
 @pytest.mark.parametrize("kind", KINDS)

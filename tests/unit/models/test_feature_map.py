@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -48,6 +50,12 @@ def test_an_item_without_a_valid_frame_has_a_mean_of_zero():
     assert not masked_mean(a_map(), torch.zeros(3, 7, dtype=torch.bool), over_frequency=True).any()
 
 
+def test_padding_is_zero_whatever_stood_there():
+    spoilt = a_map().masked_fill(~MASK[:, None, None], math.nan)
+    assert torch.equal(zero_padding(spoilt, MASK), a_map() * MASK[:, None, None])
+    assert torch.equal(zero_padding(a_map(), None), a_map())
+
+
 @pytest.mark.parametrize("num_frames", range(1, 10))
 def test_a_stride_of_two_keeps_half_the_frames_rounded_up(num_frames):
     for length in range(num_frames, 12):
@@ -79,6 +87,15 @@ def test_without_a_mask_it_is_a_convolution_and_two_dimensional_batch_normalisat
         expected = plain(F.conv2d(feature_map, block.conv.weight, stride=2, padding=1))
         torch.testing.assert_close(block(feature_map, None)[0], expected)
         torch.testing.assert_close(block.norm.running_var, plain.running_var)
+
+
+@torch.no_grad()
+def test_weights_begin_as_he_2015_has_them_by_the_number_of_outputs():
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        block = MapConv(in_channels=8, out_channels=64, kernel_size=3, stride=1, masked_norm=True)
+    deviation = block.conv.weight.std().item()
+    assert deviation == pytest.approx(math.sqrt(2 / (64 * 3 * 3)), rel=0.05)
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -73,7 +73,8 @@ def test_gradients_are_finite_and_reach_all_that_is_valid_and_nothing_else(mode)
     reached = feature_map.grad.ne(0).all(dim=1).all(dim=1)
     assert torch.isfinite(feature_map.grad).all()
     assert torch.equal(reached, MASK)
-    assert all(parameter.grad.abs().sum() > 0 for parameter in pooling.parameters())
+    # More than rounding: a bias that the softmax cancels would get some of that.
+    assert all(parameter.grad.abs().sum() > 1e-9 for parameter in pooling.parameters())
 
 
 def test_a_channel_that_never_moves_has_a_finite_gradient():

@@ -3,6 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from emorec_lobes.errors import ConfigError
+from emorec_lobes.models.feature_map import MapConv
 from emorec_lobes.models.resnet import ResNet
 
 SMALL = [3, 4, 5, 6, 6]
@@ -113,6 +114,26 @@ def test_in_training_the_length_of_the_batch_does_not_matter_unless_masking_is_o
         maps.append(model.blocks["stage4"][1].second.norm.running_var)
     assert torch.allclose(maps[0], maps[2], atol=1e-4) == masked_norm
     assert torch.allclose(maps[1], maps[3], atol=1e-5) == masked_norm
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_a_stage_has_as_many_blocks_as_it_is_told(blocks):
+    model = resnet(blocks=blocks)
+    assert [len(model.blocks[f"stage{number}"]) for number in (1, 2, 3, 4)] == [blocks] * 4
+
+
+def test_widths_are_those_of_the_maps_behind_each_block():
+    model, found = resnet(), {}
+    for name, block in model.blocks.items():
+        block.register_forward_hook(lambda module, inputs, output, name=name: found.update({name: output[0].shape[1]}))
+    model(torch.rand(1, 16, 9))
+    assert model.widths == found and model.output_dim == found["transition4"]
+
+
+@pytest.mark.parametrize("masked_norm", [True, False])
+def test_masking_of_the_statistics_is_on_or_off_in_every_convolution(masked_norm):
+    found = [each.masked_norm for each in resnet(masked_norm=masked_norm).modules() if isinstance(each, MapConv)]
+    assert found == [masked_norm] * 21
 
 
 def test_every_parameter_gets_a_gradient():

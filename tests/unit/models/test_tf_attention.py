@@ -81,8 +81,9 @@ def test_time_frequency_attention_is_equations_5_and_6_over_the_valid_frames(sha
 
 
 def test_squeeze_and_excitation_is_one_share_a_channel_from_the_averages_of_the_valid_frames():
-    attention, residual = attention_of("se"), a_residual()
+    attention, residual = attention_of("se", reduced_dim=4), a_residual()
     shares = attention(residual, MASK)
+    assert not torch.allclose(shares[0, :, 0, 0], shares[2, :, 0, 0]), "no unit answers: the averages would not matter"
     for item, count in enumerate(COUNTS):
         expected = slow_se(attention, residual[item, :, :, :count])
         torch.testing.assert_close(shares[item, :, :, :count], expected)
@@ -119,6 +120,13 @@ def test_every_parameter_gets_a_gradient(kind, options):
 def test_the_papers_sizes_give_the_papers_number_of_parameters(shared, number):
     attention = TFAttention(128, reduced_dim=8, shared=shared, activation=None, bias=True)
     assert sum(parameter.numel() for parameter in attention.parameters()) == number
+
+
+@pytest.mark.parametrize("kind", ["tf", "se"])
+def test_bias_says_whether_the_convolutions_have_one(kind):
+    for bias in (True, False):
+        names = [name for name, _ in attention_of(kind, bias=bias).named_parameters()]
+        assert len([name for name in names if name.endswith("bias")]) == (len(names) // 2 if bias else 0)
 
 
 @pytest.mark.parametrize(
