@@ -136,7 +136,7 @@ def probed(recordings: Sequence[Recording], min_duration: Seconds) -> list[Recor
 def split_in_time(recordings: Sequence[Recording], dev_share: float) -> SpeakerSplit:
     """Holds out the last part of each speaker's speech.
 
-    Of several utterances the last ones are held out, `dev_share` of them but at least one; of a single one, its end,
+    Of several utterances the last ones are held out, `dev_share` of them but not none or all; of a single one, its end,
     `dev_share` of its time, which is another stretch of the same recording.
 
     Arguments
@@ -173,7 +173,7 @@ def split_in_time(recordings: Sequence[Recording], dev_share: float) -> SpeakerS
     for speaker in sorted(by_speaker):
         items = by_speaker[speaker]
         if len(items) > 1:
-            kept = len(items) - max(1, round(dev_share * len(items)))
+            kept = len(items) - min(max(1, round(dev_share * len(items))), len(items) - 1)
             early, late = items[:kept], items[kept:]
         else:
             early, late = _halves(items[0], dev_share)

@@ -5,6 +5,7 @@ lines `1 id10001/1zcIwhmdeo4/00001.wav` (1 train, 2 dev, 3 test), `veri_test.txt
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,7 +52,8 @@ def read_split_list(path: Path, data_folder: Path, min_duration: Seconds) -> Spe
     Raises
     ------
     DataError
-        If a line has another form, a file is absent or too short, or a speaker of dev or test is not in train.
+        If a line has another form, a file is named twice, absent or too short, or dev or test have a speaker whom
+        train has not.
 
     Example
     -------
@@ -64,7 +66,11 @@ def read_split_list(path: Path, data_folder: Path, min_duration: Seconds) -> Spe
     found = _locate([name for _, name in listed], root, path, min_duration)
     parts = {number: [found[name] for split, name in listed if split == number] for number in "123"}
     split = SpeakerSplit(parts["1"], parts["2"], parts["3"], f"the list {Path(path).name}")
-    check_speakers(split.speakers)
+    if len(found) < len(listed):
+        twice = Counter(name for _, name in listed).most_common(1)[0][0]
+        raise DataError(
+            f"{path} must name each file once, but names {twice} again. Take one of the lines off the list."
+        )
     for what, items in (("dev", split.dev), ("test", split.test)):
         alone = sorted({item.speaker for item in items} - set(split.speakers))
         if alone:
@@ -74,6 +80,7 @@ def read_split_list(path: Path, data_folder: Path, min_duration: Seconds) -> Spe
             )
     if not split.dev:
         raise DataError(f"{path} must name dev utterances (lines that begin with 2), but names none. Add some.")
+    check_speakers(split.speakers)
     return split
 
 

@@ -13,7 +13,7 @@ from speechbrain.utils.distributed import if_main_process
 
 from emorec_lobes.brains.speaker import SpeakerBrain
 from emorec_lobes.corpora.speaker_folder import Trials
-from emorec_lobes.errors import exit_code_of
+from emorec_lobes.errors import ConfigError, exit_code_of, not_one_of
 from emorec_lobes.evaluation.figures import training_curves
 from emorec_lobes.evaluation.figures_verification import detection_figure
 from emorec_lobes.evaluation.report import versions
@@ -61,6 +61,10 @@ def main(argv: Sequence[str] | None = None, brain_class: type[SpeakerBrain] = Sp
 def run(brain_class: type[SpeakerBrain], settings: Settings, run_opts: Any) -> dict[str, Any]:
     """Trains, evaluates and writes the results, or returns the record of a run that is finished."""
     check_device(run_opts["device"] or "cpu")
+    if settings["validation_score"] != "accuracy":
+        raise ConfigError(not_one_of("validation_score", settings["validation_score"], ["accuracy"]))
+    if settings["batch_size"] < 2:
+        raise ConfigError("`batch_size` must be at least 2, for batch normalisation, but is 1 instead. Raise it.")
     wave_augment(settings.build(num_speakers=2))  # What cannot be built is told now.
     folder = Path(settings["output_folder"])
     with locked(folder, "run") if if_main_process() else nullcontext():
