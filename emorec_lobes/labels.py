@@ -57,6 +57,9 @@ _SPELLINGS = {
     "oth": "other",
 }
 
+# Stands for the index of a speaker who is not among those of the training.
+UNKNOWN_SPEAKER = -1
+
 
 def canonical(raw: str, mapping: Mapping[str, str] | None = None) -> str:
     """The canonical name of a corpus's own label.

@@ -154,11 +154,13 @@ def train(
 
     `stop_after` ends it at that update; the learning rate goes as in the whole training.
     """
-    per_validation = min(settings["updates_per_validation"], settings["number_of_updates"])
-    overrides = {"fold": fold.name, "fold_folder": str(folder), "updates_per_validation": per_validation}
+    overrides = {"fold": fold.name, "fold_folder": str(folder)}
+    overrides |= {key: settings[key] for key in ("number_of_updates", "updates_per_validation")}
     overrides |= task.overrides(settings, fold)
+    overrides["updates_per_validation"] = min(overrides["updates_per_validation"], overrides["number_of_updates"])
+    per_validation = overrides["updates_per_validation"]
     hparams = settings.build(**overrides)
-    updates = hparams["number_of_updates"] = stop_after or settings["number_of_updates"]
+    updates = hparams["number_of_updates"] = stop_after or hparams["number_of_updates"]
     if if_main_process():
         start_folder(folder, settings.resolved(**overrides))
     sb.utils.distributed.ddp_barrier()

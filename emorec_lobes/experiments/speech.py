@@ -173,13 +173,18 @@ def wave_copies(settings: Settings) -> list[WaveCopy]:
     return [WaveCopy(number, made_from, augment) for number in range(1, settings["wave_copies"] + 1)]
 
 
-def check_classes(settings: Settings) -> None:
-    """Refuses classes that do not fit the model, or a loss that they do not fit, before anything is extracted."""
+def check_num_classes(settings: Settings) -> None:
+    """Refuses a model with another number of classes than there are, before anything is extracted."""
     if settings["num_classes"] != len(settings["labels"]):
         raise ConfigError(
             f"`num_classes` must be {len(settings['labels'])}, the number of `labels`, "
             f"but is {settings['num_classes']} instead. Set both."
         )
+
+
+def check_classes(settings: Settings) -> None:
+    """As `check_num_classes`; and refuses a loss that the classes do not fit."""
+    check_num_classes(settings)
     check_class_weights(settings["class_weights"], settings["labels"])
     if settings["label_smoothing"] >= 1:
         raise ConfigError(f"`label_smoothing` must be below 1, but is {settings['label_smoothing']} instead. Lower it.")

@@ -15,7 +15,15 @@ _MAY_BE_0 = frozenset(
 _CHOICES = {"validation_score": METRICS}
 
 # What a key holds whose value in the file may be null.
-_OPTIONAL = {"num_groups": int, "patience": int, "speaker_groups": list}
+_OPTIONAL = {
+    "num_groups": int,
+    "patience": int,
+    "speaker_groups": list,
+    "number_of_updates": int,
+    "updates_per_validation": int,
+    "pretrained": str,
+    "attention_activation": str,
+}
 
 _KINDS: dict[type, str] = {
     bool: "True or False",

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from emorec_lobes.corpora.manifest import DATA_ROOT, Utterance
 from emorec_lobes.errors import ConfigError, DataError
 from emorec_lobes.features.spec import ExtractionSpec, Extractor, TextSpec
+from emorec_lobes.features.spectrum_spec import SpectrumSpec
 from emorec_lobes.features.store import FeatureStore, disk_errors
 from emorec_lobes.features.wave_copy import stretched
 from emorec_lobes.files import locked, write_json
@@ -29,7 +30,7 @@ from emorec_lobes.units import num_frames
 
 FAILED = "failed.json"
 
-Spec = ExtractionSpec | TextSpec
+Spec = ExtractionSpec | TextSpec | SpectrumSpec
 
 _logger = logging.getLogger(__name__)
 
@@ -67,8 +68,8 @@ def extract(
         Fills in `{data_root}`.
     root : Path
         Folder of the stores; one extraction at a time fills it, and another one waits.
-    spec : ExtractionSpec or TextSpec
-        What to extract; the latter needs transcripts and no audio.
+    spec : ExtractionSpec, SpectrumSpec or TextSpec
+        What to extract; the last one needs transcripts and no audio.
     workers : int
         Processes, each with extractors of its own and one thread; 0 for this process with all threads.
     progress : bool

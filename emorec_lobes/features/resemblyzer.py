@@ -7,6 +7,7 @@ brings in a voice detector and an audio library that these layers have no use fo
 import hashlib
 import importlib.util
 import pickle
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from emorec_lobes.units import FRAME_SHIFT_S, HOP_SAMPLES, SAMPLE_RATE_HZ, Decib
 NUM_LAYERS = 3
 DIM = 256
 
-_NUM_MELS = 40
-_WINDOW_SAMPLES = 400
-_HOP_SAMPLES = 160  # its own grid is 10 ms
+NUM_MELS = 40
+WINDOW_SAMPLES = 400
+MEL_HOP_SAMPLES = 160  # its own grid is 10 ms
 _LEVEL_DBFS: Decibels = -30.0
 
 
@@ -60,17 +61,7 @@ class ResemblyzerEncoder:
     def __init__(self, device: str = "cpu") -> None:
         self.identity = identity()
         self._device = torch.device(device)
-        self._lstms = _load_lstms(weights_file()).to(self._device)
-        self._window = torch.hann_window(_WINDOW_SAMPLES, periodic=True)
-        self._filters = melscale_fbanks(  # (F, M)
-            _WINDOW_SAMPLES // 2 + 1,
-            0.0,
-            SAMPLE_RATE_HZ / 2,
-            _NUM_MELS,
-            SAMPLE_RATE_HZ,
-            norm="slaney",
-            mel_scale="slaney",
-        )
+        self._lstms = pretrained_lstms().to(self._device)
 
     @torch.no_grad()
     def layers(self, wave: Tensor) -> Tensor:
@@ -86,25 +77,50 @@ class ResemblyzerEncoder:
         torch.Tensor, (T, L, D), float32
             T = S // 320 + 1, L = 3, D = 256, in [-1, 1].
         """
-        hidden = self.mel(raise_level(wave)).unsqueeze(0).to(self._device)  # (T, M) -> (1, T, M)
+        hidden = power_mels(raise_level(wave)).unsqueeze(0).to(self._device)  # (T, M) -> (1, T, M)
         states = []
         for lstm in self._lstms:
             hidden, _ = lstm(hidden)
-            states.append(hidden[0, :: HOP_SAMPLES // _HOP_SAMPLES])
+            states.append(hidden[0, :: HOP_SAMPLES // MEL_HOP_SAMPLES])
         return torch.stack(states, dim=1).cpu()  # L x (T, D) -> (T, L, D)
 
-    def mel(self, wave: Tensor) -> Tensor:
-        """Power mel spectrogram at 10 ms, without a logarithm: (S,) -> (S // 160 + 1, 40)."""
-        spectrum = torch.stft(
-            wave,
-            n_fft=_WINDOW_SAMPLES,
-            hop_length=_HOP_SAMPLES,
-            window=self._window,
-            center=True,
-            pad_mode="constant",
-            return_complex=True,
-        )  # (F, T)
-        return spectrum.abs().square().T @ self._filters  # (F, T) -> (T, F) -> (T, M)
+
+def power_mels(waves: Tensor) -> Tensor:
+    """Power mel spectrogram at 10 ms, without a logarithm: (..., S) -> (..., S // 160 + 1, 40).
+
+    Frames are centred on multiples of 160 samples, with zeros beyond the ends.
+
+    Example
+    -------
+    >>> power_mels(torch.randn(2, 16_000)).shape
+    torch.Size([2, 101, 40])
+    """
+    window, filters = (constant.to(waves.device) for constant in _analysis())
+    spectrum = torch.stft(
+        waves,
+        n_fft=WINDOW_SAMPLES,
+        hop_length=MEL_HOP_SAMPLES,
+        window=window,
+        center=True,
+        pad_mode="constant",
+        return_complex=True,
+    )  # (..., F, T)
+    return spectrum.abs().square().mT @ filters  # (..., F, T) -> (..., T, F) -> (..., T, M)
+
+
+@lru_cache(maxsize=1)
+def _analysis() -> tuple[Tensor, Tensor]:
+    """Window (W,) and filters (F, M) of `power_mels`."""
+    filters = melscale_fbanks(
+        WINDOW_SAMPLES // 2 + 1,
+        0.0,
+        SAMPLE_RATE_HZ / 2,
+        NUM_MELS,
+        SAMPLE_RATE_HZ,
+        norm="slaney",
+        mel_scale="slaney",
+    )
+    return torch.hann_window(WINDOW_SAMPLES, periodic=True), filters
 
 
 def raise_level(wave: Tensor) -> Tensor:
@@ -145,9 +161,26 @@ def identity() -> dict[str, Any]:
     return {"version": 1, "weights": hashlib.sha256(weights_file().read_bytes()).hexdigest()[:16]}
 
 
-def _load_lstms(path: Path) -> nn.ModuleList:
-    """The stacked LSTM as three single ones, so that every layer's output can be had."""
-    sizes = [_NUM_MELS] + [DIM] * (NUM_LAYERS - 1)
+def pretrained_lstms() -> nn.ModuleList:
+    """The network's stacked LSTM as three single ones, so that every layer's output can be had.
+
+    Returns
+    -------
+    torch.nn.ModuleList
+        Three `nn.LSTM` with `batch_first`: 40 -> 256 -> 256 -> 256, in eval mode, their weights trainable.
+
+    Raises
+    ------
+    UnavailableError
+        If the resemblyzer wheel is not installed, or its weights do not fit.
+
+    Example
+    -------
+    >>> [tuple(lstm.weight_ih_l0.shape) for lstm in pretrained_lstms()]
+    [(1024, 40), (1024, 256), (1024, 256)]
+    """
+    path = weights_file()
+    sizes = [NUM_MELS] + [DIM] * (NUM_LAYERS - 1)
     lstms = nn.ModuleList(nn.LSTM(size, DIM, batch_first=True) for size in sizes)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)["model_state"]

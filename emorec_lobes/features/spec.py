@@ -119,16 +119,12 @@ class ExtractionSpec:
 
     def read(self, utterance: Utterance, data_folder: Path) -> tuple[Tensor, str]:
         """The wave of an utterance, and its hash."""
-        wave = load_audio(locate(utterance.wav, data_folder), utterance.start, utterance.stop)
-        return wave, audio_hash(wave)
+        return read_audio(utterance, data_folder)
 
     def source(self, feature: str, utterance: Utterance, data_folder: Path) -> tuple[Any, ...] | None:
         """What changes when a feature may have to be computed again, cheap to find out; None if the audio is gone."""
-        audio = _stat(locate(utterance.wav, data_folder))
-        if audio is None:
-            return None
-        source = (utterance.wav, *audio, utterance.start, utterance.stop)
-        if feature != "phones" or self.aligner == "none":
+        source = audio_source(utterance, data_folder)
+        if source is None or feature != "phones" or self.aligner == "none":
             return source
         alignment = _stat(locate(utterance.phones, data_folder)) if utterance.phones else None
         return (*source, _text_hash(utterance)[:16], *(alignment or ()))
@@ -252,6 +248,18 @@ def _check_stored_sizes(root: Path, header: StoreHeader, encoder: str) -> None:
 def _text_hash(utterance: Utterance) -> str:
     """Identity of a transcript, also of one that is no proper Unicode."""
     return hashlib.sha256((utterance.text or "").encode(errors="surrogatepass")).hexdigest()
+
+
+def read_audio(utterance: Utterance, data_folder: Path) -> tuple[Tensor, str]:
+    """The wave of an utterance, and its hash."""
+    wave = load_audio(locate(utterance.wav, data_folder), utterance.start, utterance.stop)
+    return wave, audio_hash(wave)
+
+
+def audio_source(utterance: Utterance, data_folder: Path) -> tuple[Any, ...] | None:
+    """What changes when an utterance's wave may have changed, cheap to find out; None if its file is gone."""
+    audio = _stat(locate(utterance.wav, data_folder))
+    return None if audio is None else (utterance.wav, *audio, utterance.start, utterance.stop)
 
 
 def _stat(path: Path) -> tuple[int, int] | None:

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from emorec_lobes.errors import ConfigError
-
-UNKNOWN_SPEAKER = -1
+from emorec_lobes.labels import UNKNOWN_SPEAKER
 
 
 class DualSpaceScores(NamedTuple):

@@ -1,0 +1,100 @@
+"""Manifest and stored spectra -> the datasets a front end trains and is tested on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from speechbrain.dataio.dataset import DynamicItemDataset
+from torch import Tensor
+
+from emorec_lobes.corpora.manifest import Utterance
+from emorec_lobes.dataio.crops import crop_start
+from emorec_lobes.dataio.speech import DrawDataset
+from emorec_lobes.features.store import FeatureStore
+from emorec_lobes.labels import UNKNOWN_SPEAKER, class_index
+
+# Evaluation on overlapping windows of the length of a crop, or on all of an utterance at once.
+WINDOWS = ("overlapping", "whole")
+
+
+@dataclass(frozen=True)
+class SpectrumData:
+    """Everything that turns an utterance id into model input.
+
+    Source: Xi 2022 leaves the length of a training example open; 2 s, and windows that overlap by 1.6 s in testing,
+    are what a public implementation of its group's earlier model uses.
+
+    Arguments
+    ---------
+    utterances : mapping
+        id -> `Utterance`.
+    labels : sequence of str
+        Class order; a target is an index into it.
+    speakers : sequence of str
+        Training speakers; others are unknown.
+    spectra : FeatureStore
+        (T, M) per utterance.
+    crop_frames : int
+        Frames of a crop and of a window; a shorter utterance is repeated until it is as long.
+    window_shift : int
+        Frames from one window to the next; the last one ends with the utterance.
+    """
+
+    utterances: Mapping[str, Utterance]
+    labels: Sequence[str]
+    speakers: Sequence[str]
+    spectra: FeatureStore
+    crop_frames: int
+    window_shift: int
+
+    def crop(self, utterance_id: str, fraction: float) -> Tensor:
+        """Some consecutive frames, by a draw: (crop_frames, M)."""
+        start = crop_start(fraction, self.spectra.num_frames(utterance_id), self.crop_frames)
+        return self._tiled(self.spectra.read(utterance_id, start, start + self.crop_frames))
+
+    def windows(self, utterance_id: str) -> Tensor:
+        """All windows of an utterance: (N, crop_frames, M)."""
+        frames = self.whole(utterance_id)
+        last = len(frames) - self.crop_frames
+        if last <= 0:
+            return self._tiled(frames).unsqueeze(0)
+        starts = [*range(0, last, self.window_shift), last]
+        return torch.stack([frames[start : start + self.crop_frames] for start in starts])
+
+    def whole(self, utterance_id: str) -> Tensor:
+        """All frames of an utterance: (T, M)."""
+        return self.spectra.read(utterance_id, 0, self.spectra.num_frames(utterance_id)).float()
+
+    def target(self, utterance_id: str) -> int:
+        """Class index of an utterance."""
+        return class_index(self.utterances[utterance_id].emotion, self.labels)
+
+    def speaker(self, utterance_id: str) -> int:
+        """Index of an utterance's speaker among the training speakers, or -1."""
+        speaker = self.utterances[utterance_id].speaker
+        return self.speakers.index(speaker) if speaker in self.speakers else UNKNOWN_SPEAKER
+
+    def crops_dataset(self, ids: Sequence[str]) -> DrawDataset:
+        """Training items: a random crop, class and speaker."""
+        dataset = DrawDataset({each: {"draw": 0.0} for each in ids})
+        dataset.add_dynamic_item(self.crop, takes=["id", "draw"], provides="spectrum")
+        dataset.add_dynamic_item(self.target, takes="id", provides="target")
+        dataset.add_dynamic_item(self.speaker, takes="id", provides="speaker")
+        dataset.set_output_keys(["id", "spectrum", "target", "speaker"])
+        return dataset
+
+    def utterances_dataset(self, ids: Sequence[str], windows: str) -> DynamicItemDataset:
+        """Evaluation items, longest first so that batches pad little: as `windows` says, (N, t, M) or (T, M)."""
+        ordered = sorted(ids, key=lambda each: (-self.spectra.num_frames(each), each))
+        items: dict[str, dict[str, Any]] = {each: {} for each in ordered}
+        dataset = DynamicItemDataset(items)
+        provide = self.whole if windows == "whole" else self.windows
+        dataset.add_dynamic_item(provide, takes="id", provides="spectrum")
+        dataset.add_dynamic_item(self.target, takes="id", provides="target")
+        dataset.set_output_keys(["id", "spectrum", "target"])
+        return dataset
+
+    def _tiled(self, frames: Tensor) -> Tensor:
+        """(t, M) -> (crop_frames, M), by repeating what there is."""
+        return frames.float()[torch.arange(self.crop_frames) % len(frames)]

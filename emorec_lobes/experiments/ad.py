@@ -1,0 +1,115 @@
+"""What a recipe of attribute disentanglement needs: stored spectra, a fold's training speakers, learnt weights."""
+
+from collections.abc import Mapping
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from speechbrain.utils.distributed import run_on_main
+
+from emorec_lobes.brains.base import EmotionBrain
+from emorec_lobes.corpora.manifest import Utterance, with_labels
+from emorec_lobes.corpora.protocol import Fold, statistics_stamp
+from emorec_lobes.dataio.spectrum import WINDOWS, SpectrumData
+from emorec_lobes.errors import ConfigError, not_one_of
+from emorec_lobes.experiments.folds import FoldData
+from emorec_lobes.experiments.pretrained import Pretrained
+from emorec_lobes.experiments.settings import Settings
+from emorec_lobes.experiments.speech import check_num_classes
+from emorec_lobes.features.extract import extract
+from emorec_lobes.features.spectrum_spec import SPECTRUM, SpectrumSpec
+
+GROUPS = ("heads", "extractor")
+
+
+class ADTask:
+    """Spectra in, with the speakers of the training utterances.
+
+    Arguments
+    ---------
+    settings : Settings
+        Of a recipe of attribute disentanglement.
+    utterances : mapping
+        id -> `Utterance`, may be `without_labels`. What is missing in the feature store is computed now.
+    run_opts : mapping
+        SpeechBrain's; `noprogressbar` hides the bar.
+
+    Raises
+    ------
+    ConfigError
+        If a setting cannot be used, or the pre-trained weights are for another front end or input.
+    """
+
+    def __init__(self, settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any) -> None:
+        check_num_classes(settings)
+        for key, valid in {"eval_windows": WINDOWS, "disentanglers_with": GROUPS}.items():
+            if settings[key] not in valid:
+                raise ConfigError(not_one_of(key, settings[key], valid))
+        spec = spectrum_spec(settings)
+        self.pretrained = Pretrained(settings["pretrained"], spec)
+        self.pretrained.load_into(settings.build()["model"].front_end.front_end)  # told now, not after the extraction
+        self.utterances = utterances
+        root, is_shown = Path(settings["feature_folder"]), not run_opts["noprogressbar"]
+        folder = Path(settings["data_folder"])
+        if folder.is_file():  # a table, whose paths start at its own folder
+            folder = folder.parent
+        run_on_main(extract, [utterances, folder, root, spec, settings["extract_workers"], is_shown])
+        self.spectra = spec.open(root)[SPECTRUM]
+        self.audio_hashes = self.spectra.audio_hashes
+        self.features = {SPECTRUM: self.spectra.folder.name, "pretrained": self.pretrained.fingerprint}
+
+    def stamp(self, settings: Settings) -> dict[str, Any]:
+        """What the model was given, and what its front end had learnt before."""
+        return {
+            **{key: settings[key] for key in ("features", "vad", "eval_windows", "ad_positions")},
+            "pretrained_on": self.pretrained.trained_on,
+            **statistics_stamp(by_speaker=False),
+        }
+
+    def overrides(self, settings: Settings, fold: Fold) -> dict[str, Any]:
+        """What the training utterances of a fold decide: their speakers, and how many updates an epoch has."""
+        per_epoch = settings["updates_per_validation"] or ceil(len(fold.train) / settings["batch_size"])
+        return {
+            "num_speakers": max(1, len(self._speakers(fold))),
+            "updates_per_validation": per_epoch,
+            "number_of_updates": settings["number_of_updates"] or settings["number_of_epochs"] * per_epoch,
+        }
+
+    def data(self, hparams: Mapping[str, Any], fold: Fold) -> FoldData:
+        """Crops to train on, and whole utterances to evaluate; a model about to be trained gets its learnt weights."""
+        self.pretrained.load_into(hparams["model"].front_end.front_end)
+        data = SpectrumData(
+            utterances=with_labels(self.utterances),
+            labels=hparams["labels"],
+            speakers=self._speakers(fold),
+            spectra=self.spectra,
+            crop_frames=hparams["crop_frames"],
+            window_shift=hparams["window_shift"],
+        )
+        return FoldData(
+            train=data.crops_dataset(fold.train),
+            valid=data.utterances_dataset(fold.valid, hparams["eval_windows"]) if fold.valid else None,
+            test=data.utterances_dataset(fold.test, hparams["eval_windows"]),
+            draw_figures=_draw_nothing,
+        )
+
+    def _speakers(self, fold: Fold) -> list[str]:
+        """The speakers of a fold's training utterances, sorted; unknown ones are left out."""
+        return sorted({self.utterances[each].speaker for each in fold.train} - {None})
+
+
+def spectrum_spec(settings: Settings | Mapping[str, Any]) -> SpectrumSpec:
+    """What such a recipe extracts."""
+    return SpectrumSpec(
+        kind=settings["features"],
+        num_mels=settings["num_mels"],
+        window_ms=settings["window_ms"],
+        hop_ms=settings["hop_ms"],
+        vad=settings["vad"],
+        vad_options=settings["vad_options"],
+        subtract_mean=settings["subtract_mean"],
+    )
+
+
+def _draw_nothing(brain: EmotionBrain, figures: Path, title: str) -> None:
+    """`emorec probe` draws what such a model does."""

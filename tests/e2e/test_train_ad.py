@@ -1,0 +1,206 @@
+"""The recipe of attribute disentanglement from audio to results, and what it refuses."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from emorec_lobes.brains.ad import ADBrain
+from emorec_lobes.evaluation.predictions import read_predictions
+from emorec_lobes.experiments.ad import ADTask
+from emorec_lobes.experiments.run import main
+from emorec_lobes.models.resnet import ResNet
+
+ROOT = Path(__file__).parents[2]
+
+TINY = {
+    "corpus": "table",
+    "labels": "[angry, sad]",
+    "num_classes": 2,
+    "scheme": "speaker_groups",
+    "num_groups": 3,
+    "vad": "none",
+    "crop_frames": 48,
+    "eval_windows": "whole",
+    "number_of_epochs": 8,
+    "lr_milestones": "[7]",
+    "batch_size": 4,
+    "num_workers": 0,
+    "extractor_lr_factor": 1.0,
+    "lr": 0.003,
+}
+
+
+@pytest.fixture()
+def train(tones, features, monkeypatch, capsys):
+    """Runs the recipe in this process: (output folder, hparams, overrides) -> (exit code, stdout, stderr)."""
+    monkeypatch.setattr(sys, "argv", ["train_ad.py"])
+
+    def run(output, hparams="ad_vgg5.yaml", brain=ADBrain, **overrides):
+        options = {
+            "data_folder": tones / "labels.csv",
+            "feature_folder": features,
+            "output_folder": output,
+            **TINY,
+            **overrides,
+        }
+        words = [f"--{key}={value}" for key, value in options.items()]
+        code = main(brain, ADTask, [str(ROOT / "hparams" / hparams), *words, "--device=cpu", "--noprogressbar"])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def record(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def front_end(tmp_path_factory):
+    """A folder as the pre-training leaves it, with random weights."""
+    folder = tmp_path_factory.mktemp("speaker")
+    torch.manual_seed(3)
+    resnet = ResNet([16, 32, 64, 128, 128], first_kernel_size=7, blocks_per_stage=2, masked_norm=True)
+    save_file(resnet.state_dict(), folder / "front_end.safetensors")
+    about = {"kind": "fbank", "num_mels": 40, "window_ms": 40.0, "hop_ms": 10.0, "subtract_mean": True}
+    (folder / "front_end.json").write_text(json.dumps({**about, "trained_on": "noise"}))
+    return folder
+
+
+@pytest.mark.parametrize("positions", ["[conv5]", "[]"])
+def test_it_learns_tones_and_answers_unseen_speakers(train, tmp_path, positions):
+    code, out, err = train(tmp_path, ad_positions=positions)
+    assert code == 0, err
+    assert record(tmp_path)["uar"] > 0.9
+    assert "UAR" in out
+    table = read_predictions(tmp_path / "predictions.csv")
+    assert sorted(set(table.splits)) == ["test", "valid"]
+
+
+def test_each_fold_has_a_speaker_head_of_its_training_speakers_alone(train, tmp_path):
+    code, _, err = train(tmp_path, fold=1, number_of_epochs=1)
+    assert code == 0, err
+    weights = load_file(tmp_path / "fold_1" / "model.safetensors")
+    assert len(weights["model.heads.irrelevant.0.weight"]) == 2  # of six, in three groups
+
+
+def test_windows_and_whole_utterances_are_both_answered(train, tmp_path):
+    for windows in ("overlapping", "whole"):
+        code, _, err = train(tmp_path / windows, fold=1, number_of_epochs=2, eval_windows=windows)
+        assert code == 0, err
+    one, other = (read_predictions(tmp_path / each / "fold_1" / "predictions.csv") for each in ("overlapping", "whole"))
+    assert one.ids == other.ids
+    assert abs(one.probabilities - other.probabilities).max() > 0
+
+
+class Killed(BaseException):
+    """Stands for the process ending here: nothing handles it."""
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_answers(train, tmp_path):
+    class Dying(ADBrain):
+        def fit_batch(self, batch):
+            if self.optimizer_step == 9:
+                raise Killed
+            return super().fit_batch(batch)
+
+    assert train(tmp_path / "straight", fold=1)[0] == 0
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", fold=1, brain=Dying)
+    assert train(tmp_path / "killed", fold=1)[0] == 0
+    straight, resumed = (
+        (tmp_path / each / "fold_1" / "predictions.csv").read_bytes() for each in ("straight", "killed")
+    )
+    assert straight == resumed
+
+
+def test_learnt_weights_are_where_training_starts(train, tmp_path, front_end):
+    code, _, err = train(
+        tmp_path,
+        "ad_resnet18.yaml",
+        fold=1,
+        pretrained=front_end,
+        number_of_epochs=1,
+        extractor_lr_factor=0.0,
+        batch_size=8,
+    )
+    assert code == 0, err
+    learnt, found = load_file(front_end / "front_end.safetensors"), load_file(tmp_path / "fold_1" / "model.safetensors")
+    weights = [name for name in learnt if "running" not in name and "num_batches" not in name]
+    assert all(torch.equal(learnt[name], found[f"model.front_end.front_end.{name}"]) for name in weights)
+    assert record(tmp_path / "fold_1")["stamp"]["pretrained_on"] == "noise"
+
+
+def test_resemblyzers_network_is_fine_tuned(train, tmp_path):
+    pytest.importorskip("resemblyzer")
+    code, _, err = train(
+        tmp_path, "ad_resemblyzer.yaml", fold=1, number_of_epochs=2, extractor_lr_factor=0.01, hop_ms=10.0
+    )
+    assert code == 0, err
+    from emorec_lobes.features import resemblyzer
+
+    found = load_file(tmp_path / "fold_1" / "model.safetensors")
+    for name, value in resemblyzer.lstm_weights().items():
+        moved = (found[f"model.front_end.front_end.blocks.layers.lstms.{name}"] - value).abs().max()
+        assert 0 < moved < 0.01
+
+
+def test_the_scheme_of_the_paper_needs_sessions(train, tmp_path):
+    code, _, err = train(tmp_path, scheme="session_speakers", num_groups="null")
+    assert code == 2
+    assert "session" in err
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"ad_positions": "[conv9]"}, ["conv9", "conv5"]),
+        ({"eval_windows": "all"}, ["eval_windows", "whole"]),
+        ({"disentanglers_with": "both"}, ["disentanglers_with", "heads"]),
+        ({"num_classes": 3}, ["num_classes"]),
+        ({"pretrained": "nowhere"}, ["nowhere"]),
+        ({"pretrained": "resemblyzer"}, ["features", "resemblyzer"]),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_one_line(train, tmp_path, overrides, words):
+    code, _, err = train(tmp_path, **overrides)
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert all(word in err for word in words)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda folder: (folder / "front_end.safetensors").write_bytes(b"{"), ["front_end.safetensors", "damaged"]),
+        (lambda folder: (folder / "front_end.safetensors").unlink(), ["front_end.safetensors"]),
+        (lambda folder: (folder / "front_end.json").unlink(), ["front_end.json"]),
+        (lambda folder: change(folder, lambda weights: weights.popitem()), ["has no"]),
+        (lambda folder: change(folder, lambda weights: weights.update(more=torch.zeros(1))), ["more"]),
+        (lambda folder: change(folder, narrow), ["wide", "conv1"]),
+    ],
+)
+def test_weights_that_do_not_fit_are_one_line(train, tmp_path, front_end, spoil, words):
+    folder = tmp_path / "speaker"
+    folder.mkdir()
+    for name in ("front_end.safetensors", "front_end.json"):
+        (folder / name).write_bytes((front_end / name).read_bytes())
+    spoil(folder)
+    code, _, err = train(tmp_path / "run", "ad_resnet18.yaml", pretrained=folder)
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert all(word in err for word in words)
+
+
+def change(folder, how):
+    weights = load_file(folder / "front_end.safetensors")
+    how(weights)
+    save_file(weights, folder / "front_end.safetensors")
+
+
+def narrow(weights):
+    weights["blocks.conv1.conv.conv.weight"] = weights["blocks.conv1.conv.conv.weight"][:8].contiguous()
