@@ -27,16 +27,23 @@ def run(args: argparse.Namespace) -> int:
     """Probes, writes the results and prints their table."""
     from emorec_lobes.experiments.probe import fit_linear, network_fit
     from emorec_lobes.experiments.probe_run import probe_all, stamped, write_probes
-    from emorec_lobes.experiments.probed_run import Source, fold_settings, gather, speech_inputs
+    from emorec_lobes.experiments.probed_run import Source, fold_settings, gather, spectrum_inputs, speech_inputs
     from emorec_lobes.features.speech import check_device
     from emorec_lobes.inference.finished import open_fold
     from emorec_lobes.models.probe import HIDDEN_DIMS, Probe
-    from emorec_lobes.models.probe_points import code_points
+    from emorec_lobes.models.probe_points import ad_shares, code_points, utterance_points
 
     check_device(args.device)
+    pooled = f"vectors are feature maps pooled by {args.pooling}, the mean over an utterance's windows"
     sources = {
         "emorec_lobes.models.cross_representation.CrossRepresentation": Source(
             speech_inputs, code_points, "vectors are the codes of a segment, one behind the other"
+        ),
+        "emorec_lobes.models.emotion_network.EmotionNetwork": Source(
+            spectrum_inputs,
+            lambda network, windows: utterance_points(network.front_end, windows, args.pooling),
+            pooled,
+            lambda network, windows: ad_shares(network.front_end, windows),
         ),
     }
     fold = open_fold(args.run_folder, args.fold, sources)

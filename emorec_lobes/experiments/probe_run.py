@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from emorec_lobes.evaluation.figures_probe import embedding_figure
+from emorec_lobes.evaluation.figures_probe import attention_figure, embedding_figure
 from emorec_lobes.evaluation.probe_table import markdown_probes
 from emorec_lobes.evaluation.projection import pca, tsne
 from emorec_lobes.evaluation.report import versions
@@ -106,7 +106,11 @@ def write_probes(folder: Path, record: Mapping[str, Any], probed: Probed, progre
     for name, project in tqdm({"t-SNE": tsne, "PCA": pca}.items(), desc="figures", delay=1, disable=not progress):
         panels = {point: project(rows.means()[shown]) for point, rows in probed.trained.items()}
         path = folder / f"{name.lower().replace('-', '')}.png"
-        embedding_figure(panels, emotions, numbers, probed.labels, path, f"{name}, {title}")
+        embedding_figure(panels, emotions, numbers, probed.labels, path, f"{name} (numbers are speakers), {title}")
+    if probed.attention is not None:
+        seen = probed.attention
+        named = f"{seen.utterance_id} ({probed.utterances[seen.utterance_id].emotion}), {title}"
+        attention_figure(seen.spectrum, seen.shares, folder / "attention.png", named, seen.hop_ms)
     table = markdown_probes(record)
     write_atomically(folder / "probe.md", table)
     write_json(folder / "probe.json", {**record, "versions": versions()})

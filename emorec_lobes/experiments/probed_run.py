@@ -12,7 +12,9 @@ from tqdm import tqdm
 
 from emorec_lobes.corpora.manifest import Utterance, read_manifest, without_labels
 from emorec_lobes.corpora.protocol import Fold, make_folds
+from emorec_lobes.dataio.spectrum import SpectrumData
 from emorec_lobes.errors import ConfigError
+from emorec_lobes.experiments.ad import extract_spectra
 from emorec_lobes.experiments.probe import Rows
 from emorec_lobes.experiments.results import fold_predictions
 from emorec_lobes.experiments.settings import Settings
@@ -29,6 +31,18 @@ class Source:
     inputs: Callable[[Settings, Mapping[str, Utterance], Fold, Any], Inputs]
     points: Callable[..., dict[str, Tensor]]  # (network, input tensors) -> vectors by point, (B, D)
     vectors: str  # what they are, for the reader
+    # (network, input tensors) -> the attention's shares by position, (B, C, F', T'); None where it has no attention.
+    shares: Callable[..., dict[str, Tensor]] | None = None
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What a network's attention picks of one utterance, or of its first window."""
+
+    utterance_id: str
+    spectrum: np.ndarray  # (T, M)
+    shares: Mapping[str, np.ndarray]  # by position, (C, F', T')
+    hop_ms: float
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,7 @@ class Probed:
     tested_ids: Sequence[str]
     utterances: Mapping[str, Utterance]
     labels: Sequence[str]
+    attention: Attention | None = None
 
 
 def fold_settings(folder: Path, hparams: Mapping[str, Any], **moved: str | None) -> Settings:
@@ -100,6 +115,16 @@ def speech_inputs(settings: Settings, utterances: Mapping[str, Utterance], fold:
     return inputs
 
 
+def spectrum_inputs(settings: Settings, utterances: Mapping[str, Utterance], fold: Fold, run_opts: Any) -> Inputs:
+    """What a run on spectra is tested on: windows (N, t, M), or the whole utterance (1, T, M)."""
+    spectra = extract_spectra(settings, without_labels(utterances), run_opts)
+    frames = {key: settings[key] for key in ("crop_frames", "window_shift")}
+    data = SpectrumData(utterances, settings["labels"], speakers=(), spectra=spectra, **frames)
+    if settings["eval_windows"] == "whole":
+        return lambda utterance_id: (data.whole(utterance_id).unsqueeze(0),)
+    return lambda utterance_id: (data.windows(utterance_id),)
+
+
 def gather(settings: Settings, fold_name: str, model: nn.Module, source: Source, device: str, progress: bool) -> Probed:
     """The vectors of a fold's network, after the features that are missing in the store are computed."""
     utterances, fold = load_fold(settings, fold_name)
@@ -108,7 +133,18 @@ def gather(settings: Settings, fold_name: str, model: nn.Module, source: Source,
     ids = trained_ids(settings, fold)
     model = model.to(device)
     trained, tested = (vectors_of(model, source.points, inputs, part, device, progress) for part in (ids, fold.test))
-    return Probed(trained, tested, ids, fold.test, utterances, settings["labels"])
+    attention = None if source.shares is None else look(settings, model, source, inputs, fold.test[0], device)
+    return Probed(trained, tested, ids, fold.test, utterances, settings["labels"], attention)
+
+
+def look(
+    settings: Settings, model: nn.Module, source: Source, inputs: Inputs, utterance_id: str, device: str
+) -> Attention | None:
+    """What the attention picks of an utterance; None for a network without."""
+    given = [part[:1].to(device) for part in inputs(utterance_id)]
+    with torch.inference_mode():
+        shares = {position: each[0].cpu().numpy() for position, each in source.shares(model, *given).items()}
+    return Attention(utterance_id, given[0][0].cpu().numpy(), shares, settings["hop_ms"]) if shares else None
 
 
 def vectors_of(

@@ -28,6 +28,12 @@ SAFE_TAGS = frozenset(
         f"!new:{_MODELS}decoder.Decoder",
         f"!new:{_MODELS}decoder.PostNet",
         f"!new:{_MODELS}statistics_pooling.StatisticsPooling",
+        f"!new:{_MODELS}emotion_network.EmotionNetwork",
+        f"!new:{_MODELS}front_end.DisentangledFrontEnd",
+        f"!new:{_MODELS}resnet.ResNet",
+        f"!new:{_MODELS}vgg.VGG",
+        f"!new:{_MODELS}lstm_front_end.LSTMFrontEnd",
+        f"!name:{_MODELS}attribute_disentanglement.AttributeDisentanglement",
     }
 )
 

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.models.attribute_disentanglement import Split
-from emorec_lobes.models.feature_map import masked_mean
+from emorec_lobes.models.feature_map import as_map, masked_mean
 from emorec_lobes.models.pooling import MapPooling
 
 END = "end"
@@ -65,6 +65,17 @@ def ad_points(
     }
 
 
+def utterance_points(network: nn.Module, windows: Tensor, pooling: str) -> dict[str, Tensor]:
+    """`ad_points` of one utterance: the mean over its windows (N, T, M), each (1, D)."""
+    found = ad_points(network, windows, pooling=pooling)
+    return {name: vectors.mean(dim=0, keepdim=True) for name, vectors in found.items()}
+
+
+def ad_shares(network: nn.Module, features: Tensor) -> dict[str, Tensor]:
+    """The share of the residual that each AD module lets go on: position -> a, (B, C, F', T')."""
+    return {position: as_map(split.shares) for position, split in network(features).splits.items()}
+
+
 def code_points(model: nn.Module, layers: Tensor, speaker: Tensor, num_valid: Tensor) -> dict[str, Tensor]:
     """The bottleneck codes of segments, one behind the other.
 
@@ -91,6 +102,6 @@ def _parts(split: Split) -> dict[str, Tensor]:
 
 def _pooled(feature_map: Tensor, mask: Tensor | None, pooling: str) -> Tensor:
     if pooling == "profile":
-        return masked_mean(feature_map, mask, over_frequency=False).flatten(1)  # (B, C, F, 1) -> (B, C * F)
+        return masked_mean(as_map(feature_map), mask, over_frequency=False).flatten(1)  # (B, C, F, 1) -> (B, C * F)
     # Neither of the others has parameters, so no hidden width is of any use.
     return MapPooling(pooling, feature_map.shape[1], hidden_dim=1)(feature_map, mask)
