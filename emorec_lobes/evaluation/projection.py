@@ -46,6 +46,8 @@ def pca(vectors: np.ndarray) -> np.ndarray:
     (10, 2)
     """
     scaled = standardiser(vectors)(vectors)
+    if not scaled.any():  # all alike
+        return np.zeros((len(vectors), 2))
     found = PCA(n_components=min(2, *scaled.shape), svd_solver="full").fit_transform(scaled)
     return np.pad(found, ((0, 0), (0, 2 - found.shape[1])))
 
