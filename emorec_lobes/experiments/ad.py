@@ -18,6 +18,7 @@ from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.experiments.speech import check_num_classes
 from emorec_lobes.features.extract import extract
 from emorec_lobes.features.spectrum_spec import SPECTRUM, SpectrumSpec
+from emorec_lobes.features.store import FeatureStore
 
 GROUPS = ("heads", "extractor")
 
@@ -45,16 +46,10 @@ class ADTask:
         for key, valid in {"eval_windows": WINDOWS, "disentanglers_with": GROUPS}.items():
             if settings[key] not in valid:
                 raise ConfigError(not_one_of(key, settings[key], valid))
-        spec = spectrum_spec(settings)
-        self.pretrained = Pretrained(settings["pretrained"], spec)
+        self.pretrained = Pretrained(settings["pretrained"], spectrum_spec(settings))
         self.pretrained.load_into(settings.build()["model"].front_end.front_end)  # told now, not after the extraction
         self.utterances = utterances
-        root, is_shown = Path(settings["feature_folder"]), not run_opts["noprogressbar"]
-        folder = Path(settings["data_folder"])
-        if folder.is_file():  # a table, whose paths start at its own folder
-            folder = folder.parent
-        run_on_main(extract, [utterances, folder, root, spec, settings["extract_workers"], is_shown])
-        self.spectra = spec.open(root)[SPECTRUM]
+        self.spectra = extract_spectra(settings, utterances, run_opts)
         self.audio_hashes = self.spectra.audio_hashes
         self.features = {SPECTRUM: self.spectra.folder.name, "pretrained": self.pretrained.fingerprint}
 
@@ -96,6 +91,15 @@ class ADTask:
     def _speakers(self, fold: Fold) -> list[str]:
         """The speakers of a fold's training utterances, sorted; unknown ones are left out."""
         return sorted({self.utterances[each].speaker for each in fold.train} - {None})
+
+
+def extract_spectra(settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any) -> FeatureStore:
+    """The store of a recipe's spectra, after what was missing in it is computed."""
+    spec, root, folder = spectrum_spec(settings), Path(settings["feature_folder"]), Path(settings["data_folder"])
+    if folder.is_file():  # a table, whose paths start at its own folder
+        folder = folder.parent
+    run_on_main(extract, [utterances, folder, root, spec, settings["extract_workers"], not run_opts["noprogressbar"]])
+    return spec.open(root)[SPECTRUM]
 
 
 def spectrum_spec(settings: Settings | Mapping[str, Any]) -> SpectrumSpec:

@@ -86,12 +86,28 @@ class SpeechTask:
 
     def data(self, hparams: Mapping[str, Any], fold: Fold) -> FoldData:
         """Crops to train on, and whole utterances to evaluate."""
-        splits = {"train": fold.train, "valid": fold.valid, "test": fold.test}
-        enrolment = self._enrol(hparams, fold, splits)
+        enrolment = self._enrol(hparams, fold)
         folder = Path(hparams["fold_folder"])
         if if_main_process():
             write_json(folder / "enrolment.json", enrolment.enrolled)
-        data = SpeechData(
+        data = self._speech_data(hparams, enrolment)
+
+        def draw_figures(brain: EmotionBrain, figures: Path, title: str) -> None:
+            draw_model_figures(brain, data.crops_dataset(fold.test)[0, 0.0], figures, title)
+
+        return FoldData(
+            train=data.crops_dataset(fold.train),
+            valid=data.segments_dataset(fold.valid) if fold.valid else None,
+            test=data.segments_dataset(fold.test),
+            draw_figures=draw_figures,
+        )
+
+    def inputs(self, hparams: Mapping[str, Any], fold: Fold) -> SpeechData:
+        """What the model of a fold is given of any utterance; writes nothing."""
+        return self._speech_data(hparams, self._enrol(hparams, fold))
+
+    def _speech_data(self, hparams: Mapping[str, Any], enrolment: Enrolment) -> SpeechData:
+        return SpeechData(
             utterances=with_labels(self.utterances),
             labels=hparams["labels"],
             layers=self.stores["layers"],
@@ -105,17 +121,7 @@ class SpeechTask:
             copies=self.copies,
         )
 
-        def draw_figures(brain: EmotionBrain, figures: Path, title: str) -> None:
-            draw_model_figures(brain, data.crops_dataset(fold.test)[0, 0.0], figures, title)
-
-        return FoldData(
-            train=data.crops_dataset(fold.train),
-            valid=data.segments_dataset(fold.valid) if fold.valid else None,
-            test=data.segments_dataset(fold.test),
-            draw_figures=draw_figures,
-        )
-
-    def _enrol(self, hparams: Mapping[str, Any], fold: Fold, splits: Mapping[str, tuple[str, ...]]) -> Enrolment:
+    def _enrol(self, hparams: Mapping[str, Any], fold: Fold) -> Enrolment:
         """One draw over everything, or, as the authors, another one in each fold and split."""
         options = {
             "mode": hparams["enrolment"],
@@ -126,6 +132,7 @@ class SpeechTask:
             return enrol(self.stores["speaker"], self.utterances, seed=[hparams["seed"]], **options)
         vectors: dict[str, Tensor] = {}
         enrolled: dict[str, list[str]] = {}
+        splits = {"train": fold.train, "valid": fold.valid, "test": fold.test}
         for number, (split, ids) in enumerate(splits.items()):
             part = {item: self.utterances[item] for item in ids}
             drawn = enrol(self.stores["speaker"], part, seed=[hparams["seed"], int(fold.name), number], **options)

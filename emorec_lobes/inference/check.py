@@ -6,6 +6,7 @@ in the part that will be built must be on a closed list of exact targets.
 
 import io
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ SAFE_TAGS = frozenset(
         f"!new:{_MODELS}decoder.Decoder",
         f"!new:{_MODELS}decoder.PostNet",
         f"!new:{_MODELS}statistics_pooling.StatisticsPooling",
+        f"!new:{_MODELS}emotion_network.EmotionNetwork",
+        f"!new:{_MODELS}front_end.DisentangledFrontEnd",
+        f"!new:{_MODELS}resnet.ResNet",
+        f"!new:{_MODELS}vgg.VGG",
+        f"!new:{_MODELS}lstm_front_end.LSTMFrontEnd",
+        f"!name:{_MODELS}attribute_disentanglement.AttributeDisentanglement",
     }
 )
 
@@ -54,16 +61,7 @@ def load_checked(path: Path, keys: Iterable[str]) -> dict[str, Any]:
         If the file is missing or is not YAML, lacks a key, or a tag in them is not on the
         closed list. Nothing has been built then.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        root = YAML().compose(text)
-    except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist. Name the folder of a finished fold.") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
-    if root is None or root.id != "mapping":
-        raise ConfigError(f"{path} must hold keys and values. Name the folder of a finished fold.")
-    nodes = {key.value: value for key, value in root.value if key.id == "scalar"}
+    text, nodes = _read(path)
     missing = [key for key in keys if key not in nodes]
     if missing:
         raise ConfigError(f"{path} has no key `{missing[0]}`. Name the folder of a finished fold.")
@@ -77,6 +75,49 @@ def load_checked(path: Path, keys: Iterable[str]) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         reason = ": ".join(str(part) for part in error.args)
         raise ConfigError(f"{path} cannot be built: {reason}. Restore it, or train the fold again.") from error
+
+
+def load_plain(path: Path) -> dict[str, Any]:
+    """The keys of a resolved hyperparameter file that are data alone; those that would build something are left out.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or is not YAML.
+    """
+    text, nodes = _read(path)
+    tree = YAML().load(text)
+    stream = io.StringIO()
+    YAML().dump({key: tree[key] for key, node in nodes.items() if _is_plain(node)}, stream)
+    return load_hyperpyyaml(stream.getvalue())
+
+
+def target_of(path: Path, key: str) -> str:
+    """The dotted name of what a key would build, e.g. of `model`; empty where it builds nothing, or is missing."""
+    _, nodes = _read(path)
+    tag = str(nodes[key].tag) if key in nodes else ""
+    return tag.removeprefix("!new:") if tag.startswith("!new:") else ""
+
+
+def _read(path: Path) -> tuple[str, dict[str, Node]]:
+    """The text, and the nodes of its keys; nothing is built."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        root = YAML().compose(text)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConfigError(f"{path} does not exist. Name the folder of a finished fold.") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if root is None or root.id != "mapping":
+        raise ConfigError(f"{path} must hold keys and values. Name the folder of a finished fold.")
+    return text, {key.value: value for key, value in root.value if key.id == "scalar"}
+
+
+def _is_plain(node: Node) -> bool:
+    if str(node.tag) not in _PLAIN_TAGS:
+        return False
+    parts = chain.from_iterable(node.value) if node.id == "mapping" else node.value
+    return node.id == "scalar" or all(map(_is_plain, parts))
 
 
 def _check(path: Path, key: str, node: Node) -> None:

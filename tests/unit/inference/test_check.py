@@ -3,7 +3,7 @@
 import pytest
 
 from emorec_lobes.errors import ConfigError
-from emorec_lobes.inference.check import load_checked
+from emorec_lobes.inference.check import load_checked, load_plain, target_of
 
 SAFE = """
 labels: [angry, sad]
@@ -74,3 +74,18 @@ def test_a_file_that_is_no_hyperparameter_file_is_one_line(tmp_path, text, messa
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match="does not exist"):
         load_checked(tmp_path / "hyperparams.yaml", ["model"])
+
+
+def test_what_is_data_alone_is_read_and_the_rest_is_left_out(tmp_path):
+    folder = tmp_path / "made"
+    extra = f"run: !apply:os.mkdir [{folder}]\ndeep: [1, {{x: !name:os.mkdir }}]\nsize: 3\nnested: {{a: [1.5, null]}}\n"
+    plain = load_plain(write(tmp_path, SAFE.replace("modules: {model: 1}", "") + extra))
+    assert plain == {"labels": ["angry", "sad"], "size": 3, "nested": {"a": [1.5, None]}}
+    assert not folder.exists()
+
+
+def test_the_target_of_a_key_is_named_and_not_built(tmp_path):
+    path = write(tmp_path, SAFE + "odd: !new:os.mkdir [x]\nname: !name:os.mkdir\n")
+    assert target_of(path, "model") == "emorec_lobes.models.layer_mix.LayerMix"
+    assert target_of(path, "odd") == "os.mkdir"
+    assert [target_of(path, key) for key in ("labels", "name", "missing")] == ["", "", ""]
