@@ -45,6 +45,51 @@ def tone(label, speaker, take, duration_s):
     return (0.2 * wave + 0.01 * generator.standard_normal(len(times))).astype(np.float32)
 
 
+class Killed(BaseException):
+    """Stands for the process ending here: nothing handles it."""
+
+
+def assert_a_killed_run_ends_as_a_whole_one(train, brain, folder, dies_at, names, **options):
+    """Trains fold 1 at one go, and again dying at an update and started anew; these files must be the same bytes."""
+    assert train(folder / "whole", **options)[0] == 0
+    updates = []
+
+    class Mortal(brain):
+        def on_fit_batch_end(self, batch, outputs, loss, should_step):
+            updates.append(self.optimizer_step)
+            if len(updates) == dies_at:
+                raise Killed
+
+    with pytest.raises(Killed):
+        train(folder / "killed", brain=Mortal, **options)
+    assert not (folder / "killed/fold_1/results.json").exists()
+    assert train(folder / "killed", **options)[0] == 0
+    for name in names:
+        whole, resumed = ((folder / run / "fold_1" / name).read_bytes() for run in ("whole", "killed"))
+        assert whole == resumed
+
+
+def save_tiny_bert(folder, words, hidden_size, num_layers, max_positions=300):
+    """A narrow BERT with random weights, which knows these words."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=hidden_size,
+        num_hidden_layers=num_layers,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=max_positions,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        BertModel(config).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tones(tmp_path_factory):
     """Six speakers, two classes, two takes: 24 utterances of 0.5 to 2.5 s, and labels.csv."""

@@ -8,6 +8,8 @@ from emorec_lobes.brains.ser import SERBrain
 from emorec_lobes.experiments.settings import read_settings
 from emorec_lobes.features.store import FeatureStore
 
+from .conftest import assert_a_killed_run_ends_as_a_whole_one
+
 ALL_ON = {
     "spec_augment": True,
     # Half of the batches, and in changing order: what Python's own random numbers decide.
@@ -18,10 +20,6 @@ ALL_ON = {
 }
 
 
-class Killed(BaseException):
-    """Stands for the process ending here: nothing handles it."""
-
-
 def fold_file(folder, name):
     return (folder / "fold_1" / name).read_bytes()
 
@@ -29,20 +27,8 @@ def fold_file(folder, name):
 @pytest.mark.parametrize("dies_at", [13, 27])
 def test_a_killed_run_with_augmentation_ends_as_if_nothing_had_happened(train, tmp_path, dies_at):
     options = {"protocol": "strict", "fold": 1, **ALL_ON}
-    assert train(tmp_path / "whole", **options)[0] == 0
-    updates = []
-
-    class Mortal(SERBrain):
-        def on_fit_batch_end(self, batch, outputs, loss, should_step):
-            updates.append(self.optimizer_step)
-            if len(updates) == dies_at:
-                raise Killed
-
-    with pytest.raises(Killed):
-        train(tmp_path / "killed", brain=Mortal, **options)
-    assert train(tmp_path / "killed", **options)[0] == 0
-    for name in ("predictions.csv", "history.json", "model.safetensors"):
-        assert fold_file(tmp_path / "whole", name) == fold_file(tmp_path / "killed", name)
+    names = ("predictions.csv", "history.json", "model.safetensors")
+    assert_a_killed_run_ends_as_a_whole_one(train, SERBrain, tmp_path, dies_at, names, **options)
 
 
 @pytest.mark.parametrize("key", ["spec_augment", "wave_copies", "class_weights", "label_smoothing"])

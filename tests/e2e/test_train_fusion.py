@@ -16,6 +16,8 @@ from emorec_lobes.evaluation.predictions import read_predictions
 from emorec_lobes.experiments.run import main
 from emorec_lobes.experiments.speech_text import SpeechTextTask
 
+from .conftest import assert_a_killed_run_ends_as_a_whole_one, save_tiny_bert
+
 ROOT = Path(__file__).parents[2]
 LABELS = ("angry", "neutral", "happy", "sad")
 IS_LOUD = {"angry": True, "happy": True, "neutral": False, "sad": False}
@@ -44,10 +46,6 @@ TINY = {
     "num_workers": 0,
 }
 QUICK = {"fold": 1, "number_of_updates": 4, "updates_per_validation": 2}
-
-
-class Killed(BaseException):
-    """Stands for the process ending here: nothing handles it."""
 
 
 @pytest.fixture(scope="module")
@@ -84,24 +82,8 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
     """A BERT of two narrow layers with random weights, which knows the words above."""
-    import torch
-    from transformers import BertConfig, BertModel
-
-    folder = tmp_path_factory.mktemp("bert")
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS["sad"], *WORDS["happy"], *FILLERS]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=DIM,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=300,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        BertModel(config).save_pretrained(folder)
-    return folder
+    words = [*WORDS["sad"], *WORDS["happy"], *FILLERS]
+    return save_tiny_bert(tmp_path_factory.mktemp("bert"), words, hidden_size=DIM, num_layers=2)
 
 
 @pytest.fixture(scope="module")
@@ -173,22 +155,8 @@ def test_every_way_to_combine_learns_it(train, tmp_path, combine):
 )
 def test_a_run_that_is_killed_and_started_again_ends_as_if_nothing_had_happened(train, tmp_path, dies_at, changes):
     options = {"fold": 1, **changes}
-    assert train(tmp_path / "whole", **options)[0] == 0
-    updates = []
-
-    class Mortal(FusionBrain):
-        def on_fit_batch_end(self, batch, outputs, loss, should_step):
-            updates.append(self.optimizer_step)
-            if len(updates) == dies_at:
-                raise Killed
-
-    with pytest.raises(Killed):
-        train(tmp_path / "killed", brain=Mortal, **options)
-    assert not (tmp_path / "killed/fold_1/results.json").exists()
-    assert train(tmp_path / "killed", **options)[0] == 0
-    for name in ("predictions.csv", "predictions_speech_only.csv", "predictions_text_only.csv", "history.json"):
-        whole, resumed = ((tmp_path / run / "fold_1" / name).read_bytes() for run in ("whole", "killed"))
-        assert whole == resumed
+    names = ("predictions.csv", "predictions_speech_only.csv", "predictions_text_only.csv", "history.json")
+    assert_a_killed_run_ends_as_a_whole_one(train, FusionBrain, tmp_path, dies_at, names, **options)
 
 
 def test_a_finished_fold_is_not_trained_again_and_one_fold_can_come_first(train, tmp_path):

@@ -15,6 +15,8 @@ from emorec_lobes.corpora.manifest import ManifestInfo, Utterance, write_manifes
 from emorec_lobes.evaluation.predictions import read_predictions
 from emorec_lobes.features.store import FeatureStore
 
+from .conftest import save_tiny_bert
+
 ROOT = Path(__file__).parents[2]
 LABELS = ("angry", "neutral", "sad")
 WORDS = {"angry": ["hate", "lie", "!"], "neutral": ["road", "time", "you"], "sad": ["miss", "cry", "alone"]}
@@ -55,25 +57,8 @@ def talk():
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
     """A BERT of one narrow layer with random weights, which knows the words above."""
-    import torch
-    from transformers import BertConfig, BertModel
-
-    folder = tmp_path_factory.mktemp("bert")
     words = dict.fromkeys([*FILLERS, *(word for each in WORDS.values() for word in each)])
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        BertModel(config).save_pretrained(folder)
-    return folder
+    return save_tiny_bert(tmp_path_factory.mktemp("bert"), words, hidden_size=16, num_layers=1, max_positions=64)
 
 
 @pytest.fixture()

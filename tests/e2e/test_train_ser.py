@@ -8,9 +8,7 @@ import pytest
 from emorec_lobes.brains.ser import SERBrain
 from emorec_lobes.evaluation.predictions import read_predictions
 
-
-class Killed(BaseException):
-    """Stands for the process ending here: nothing handles it."""
+from .conftest import Killed, assert_a_killed_run_ends_as_a_whole_one
 
 
 def test_a_strict_run_learns_the_tones_and_leaves_everything_it_promises(train, tmp_path):
@@ -49,22 +47,8 @@ def test_a_paper_run_has_no_validation_and_uses_the_last_update(train, tmp_path)
 )
 def test_a_run_that_is_killed_and_started_again_ends_as_if_nothing_had_happened(train, tmp_path, dies_at, changes):
     options = {"protocol": "strict", "fold": 1, **changes}
-    assert train(tmp_path / "whole", **options)[0] == 0
-    updates = []
-
-    class Mortal(SERBrain):
-        def on_fit_batch_end(self, batch, outputs, loss, should_step):
-            updates.append(self.optimizer_step)
-            if len(updates) == dies_at:
-                raise Killed
-
-    with pytest.raises(Killed):
-        train(tmp_path / "killed", brain=Mortal, **options)
-    assert not (tmp_path / "killed/fold_1/results.json").exists()
-    assert train(tmp_path / "killed", **options)[0] == 0
-    for name in ("predictions.csv", "history.json"):
-        whole, resumed = ((tmp_path / run / "fold_1" / name).read_bytes() for run in ("whole", "killed"))
-        assert whole == resumed
+    names = ("predictions.csv", "history.json")
+    assert_a_killed_run_ends_as_a_whole_one(train, SERBrain, tmp_path, dies_at, names, **options)
 
 
 def test_a_run_killed_while_it_writes_its_results_writes_them_the_next_time(train, tmp_path, monkeypatch):

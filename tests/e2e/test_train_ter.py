@@ -16,6 +16,8 @@ from emorec_lobes.evaluation.predictions import read_predictions
 from emorec_lobes.experiments.run import main
 from emorec_lobes.experiments.text import TextTask
 
+from .conftest import assert_a_killed_run_ends_as_a_whole_one, save_tiny_bert
+
 ROOT = Path(__file__).parents[2]
 WORDS = {"angry": ["hate", "lie"], "sad": ["miss", "cry"]}
 FILLERS = ["i", "you", "so"]
@@ -35,10 +37,6 @@ TINY = {
     "lr": 0.003,
     "num_workers": 0,
 }
-
-
-class Killed(BaseException):
-    """Stands for the process ending here: nothing handles it."""
 
 
 def transcript(label, generator):
@@ -71,25 +69,8 @@ def talk():
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
     """A BERT of two narrow layers with random weights, which knows the words above."""
-    import torch
-    from transformers import BertConfig, BertModel
-
-    folder = tmp_path_factory.mktemp("bert")
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary = [*special, *WORDS["angry"], *WORDS["sad"], *FILLERS]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=DIM,
-        num_hidden_layers=NUM_LAYERS - 1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=300,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        BertModel(config).save_pretrained(folder)
-    return folder
+    words = [*WORDS["angry"], *WORDS["sad"], *FILLERS]
+    return save_tiny_bert(tmp_path_factory.mktemp("bert"), words, hidden_size=DIM, num_layers=NUM_LAYERS - 1)
 
 
 @pytest.fixture()
@@ -148,22 +129,8 @@ def test_a_paper_run_overfits_a_handful(train, tmp_path):
 )
 def test_a_run_that_is_killed_and_started_again_ends_as_if_nothing_had_happened(train, tmp_path, dies_at, changes):
     options = {"protocol": "strict", "fold": 1, **changes}
-    assert train(tmp_path / "whole", **options)[0] == 0
-    updates = []
-
-    class Mortal(TERBrain):
-        def on_fit_batch_end(self, batch, outputs, loss, should_step):
-            updates.append(self.optimizer_step)
-            if len(updates) == dies_at:
-                raise Killed
-
-    with pytest.raises(Killed):
-        train(tmp_path / "killed", brain=Mortal, **options)
-    assert not (tmp_path / "killed/fold_1/results.json").exists()
-    assert train(tmp_path / "killed", **options)[0] == 0
-    for name in ("predictions.csv", "history.json"):
-        whole, resumed = ((tmp_path / run / "fold_1" / name).read_bytes() for run in ("whole", "killed"))
-        assert whole == resumed
+    names = ("predictions.csv", "history.json")
+    assert_a_killed_run_ends_as_a_whole_one(train, TERBrain, tmp_path, dies_at, names, **options)
 
 
 TOLD = {
