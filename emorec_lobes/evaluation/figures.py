@@ -220,7 +220,8 @@ def _draw_validation(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     updates = [row["update"] for row in rows]
     for (color, line), (name, label) in zip(STYLES, (("uar", "UAR"), ("accuracy", "accuracy")), strict=False):
         values = [row["valid"].get(name, np.nan) for row in rows]
-        axes.plot(updates, values, color=color, linestyle=line, label=label, **_marker(rows))
+        if not np.isnan(values).all():
+            axes.plot(updates, values, color=color, linestyle=line, label=label, **_marker(rows))
     axes.set(ylabel="validation score", ylim=(0, 1))
 
 

@@ -10,7 +10,7 @@ from scipy.stats import norm
 from emorec_lobes.evaluation.canvas import STYLES, blank_figure, lighten, save_figure
 from emorec_lobes.evaluation.verification import ErrorCurve
 
-_TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
+_TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 
 def detection_figure(scores: Mapping[str, ArrayLike], targets: ArrayLike, path: Path, title: str) -> None:
@@ -47,7 +47,7 @@ def detection_figure(scores: Mapping[str, ArrayLike], targets: ArrayLike, path: 
     axes.set_yticks(norm.ppf(ticks), labels)
     axes.set(xlim=ends, ylim=ends, xlabel="false acceptances", ylabel="false rejections", aspect="equal")
     axes.set_title(title, parse_math=False)
-    axes.legend(frameon=False, loc="upper right")
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     lighten(axes)
     axes.grid(axis="x", color="0.88")
     save_figure(figure, path)
