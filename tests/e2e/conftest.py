@@ -49,8 +49,8 @@ class Killed(BaseException):
     """Stands for the process ending here: nothing handles it."""
 
 
-def assert_a_killed_run_ends_as_a_whole_one(train, brain, folder, dies_at, names, **options):
-    """Trains fold 1 at one go, and again dying at an update and started anew; these files must be the same bytes."""
+def assert_a_killed_run_ends_as_a_whole_one(train, brain, folder, dies_at, names, inside="fold_1", **options):
+    """Trains at one go, and again dying at an update and started anew; these files must be the same bytes."""
     assert train(folder / "whole", **options)[0] == 0
     updates = []
 
@@ -62,10 +62,10 @@ def assert_a_killed_run_ends_as_a_whole_one(train, brain, folder, dies_at, names
 
     with pytest.raises(Killed):
         train(folder / "killed", brain=Mortal, **options)
-    assert not (folder / "killed/fold_1/results.json").exists()
+    assert not (folder / "killed" / inside / "results.json").exists()
     assert train(folder / "killed", **options)[0] == 0
     for name in names:
-        whole, resumed = ((folder / run / "fold_1" / name).read_bytes() for run in ("whole", "killed"))
+        whole, resumed = ((folder / run / inside / name).read_bytes() for run in ("whole", "killed"))
         assert whole == resumed
 
 

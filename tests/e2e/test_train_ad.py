@@ -14,6 +14,8 @@ from emorec_lobes.experiments.ad import ADTask
 from emorec_lobes.experiments.run import main
 from emorec_lobes.models.resnet import ResNet
 
+from .conftest import assert_a_killed_run_ends_as_a_whole_one
+
 ROOT = Path(__file__).parents[2]
 
 TINY = {
@@ -97,25 +99,10 @@ def test_windows_and_whole_utterances_are_both_answered(train, tmp_path):
     assert abs(one.probabilities - other.probabilities).max() > 0
 
 
-class Killed(BaseException):
-    """Stands for the process ending here: nothing handles it."""
-
-
-def test_a_run_that_was_killed_goes_on_to_the_same_answers(train, tmp_path):
-    class Dying(ADBrain):
-        def fit_batch(self, batch):
-            if self.optimizer_step == 9:
-                raise Killed
-            return super().fit_batch(batch)
-
-    assert train(tmp_path / "straight", fold=1)[0] == 0
-    with pytest.raises(Killed):
-        train(tmp_path / "killed", fold=1, brain=Dying)
-    assert train(tmp_path / "killed", fold=1)[0] == 0
-    straight, resumed = (
-        (tmp_path / each / "fold_1" / "predictions.csv").read_bytes() for each in ("straight", "killed")
-    )
-    assert straight == resumed
+@pytest.mark.parametrize("dies_at", [2, 9])
+def test_a_killed_run_goes_on_to_the_same_answers(train, tmp_path, dies_at):
+    names = ("predictions.csv", "history.json", "model.safetensors")
+    assert_a_killed_run_ends_as_a_whole_one(train, ADBrain, tmp_path, dies_at, names, fold=1, number_of_epochs=6)
 
 
 def test_learnt_weights_are_where_training_starts(train, tmp_path, front_end):

@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 from emorec_lobes.brains.speaker import SpeakerBrain
 from emorec_lobes.models.resnet import ResNet
 
+from .conftest import assert_a_killed_run_ends_as_a_whole_one
+
 HPARAMS = Path(__file__).parents[2] / "hparams/speaker_resnet18.yaml"
 TINY = {
     "corpus": "tones",
@@ -28,10 +30,6 @@ TINY = {
     "lr": 0.01,
     "num_workers": 0,
 }
-
-
-class Killed(BaseException):
-    """Stands for the process ending here: nothing handles it."""
 
 
 def voice(formant_hz, take, duration_s=1.0):
@@ -128,22 +126,8 @@ def test_a_run_that_is_killed_and_started_again_ends_as_if_nothing_had_happened(
     train, unseen, tmp_path, dies_at, changes
 ):
     options = {"trials_folder": unseen, **changes}
-    assert train(tmp_path / "whole", **options)[0] == 0
-    updates = []
-
-    class Mortal(SpeakerBrain):
-        def on_fit_batch_end(self, batch, outputs, loss, should_step):
-            updates.append(self.optimizer_step)
-            if len(updates) == dies_at:
-                raise Killed
-
-    with pytest.raises(Killed):
-        train(tmp_path / "killed", brain=Mortal, **options)
-    assert not (tmp_path / "killed/results.json").exists()
-    assert train(tmp_path / "killed", **options)[0] == 0
-    for name in ("results.json", "history.json", "front_end.safetensors", "train_log.txt"):
-        whole, resumed = ((tmp_path / run / name).read_bytes() for run in ("whole", "killed"))
-        assert whole == resumed, name
+    names = ("results.json", "history.json", "front_end.safetensors", "train_log.txt")
+    assert_a_killed_run_ends_as_a_whole_one(train, SpeakerBrain, tmp_path, dies_at, names, inside="", **options)
 
 
 def test_a_finished_run_is_not_trained_again(train, tmp_path):
