@@ -39,6 +39,8 @@ class SpectrumData:
         Frames of a crop and of a window; a shorter utterance is repeated until it is as long.
     window_shift : int
         Frames from one window to the next; the last one ends with the utterance.
+    copies : sequence of FeatureStore
+        Spectra of augmented versions of the utterances; only crops are cut from them.
     """
 
     utterances: Mapping[str, Utterance]
@@ -47,11 +49,17 @@ class SpectrumData:
     spectra: FeatureStore
     crop_frames: int
     window_shift: int
+    copies: Sequence[FeatureStore] = ()
 
     def crop(self, utterance_id: str, fraction: float) -> Tensor:
-        """Some consecutive frames, by a draw: (crop_frames, M)."""
-        start = crop_start(fraction, self.spectra.num_frames(utterance_id), self.crop_frames)
-        return self._tiled(self.spectra.read(utterance_id, start, start + self.crop_frames))
+        """Some consecutive frames, by a draw: (crop_frames, M).
+
+        The original and its copies share [0, 1) evenly: a draw says which of them, and where in it.
+        """
+        version, fraction = divmod(fraction * (1 + len(self.copies)), 1)
+        spectra = (self.spectra, *self.copies)[int(version)]
+        start = crop_start(fraction, spectra.num_frames(utterance_id), self.crop_frames)
+        return self._tiled(spectra.read(utterance_id, start, start + self.crop_frames))
 
     def windows(self, utterance_id: str) -> Tensor:
         """All windows of an utterance: (N, crop_frames, M)."""

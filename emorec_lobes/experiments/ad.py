@@ -56,7 +56,7 @@ class ADTask:
     def stamp(self, settings: Settings) -> dict[str, Any]:
         """What the model was given, and what its front end had learnt before."""
         return {
-            **{key: settings[key] for key in ("features", "vad", "eval_windows", "ad_positions")},
+            **{key: settings[key] for key in ("features", "vad", "eval_windows", "ad_positions", "wave_copies")},
             "pretrained_on": self.pretrained.trained_on,
             **statistics_stamp(by_speaker=False),
         }
@@ -80,6 +80,7 @@ class ADTask:
             spectra=self.spectra,
             crop_frames=hparams["crop_frames"],
             window_shift=hparams["window_shift"],
+            copies=self.copies,
         )
         return FoldData(
             train=data.crops_dataset(fold.train),

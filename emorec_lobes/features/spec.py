@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ from emorec_lobes.features.speaker import SpeakerEmbedding
 from emorec_lobes.features.speech import layers_header, load_encoder
 from emorec_lobes.features.store import HEADER, FeatureStore, StoreHeader, read_header
 from emorec_lobes.features.text_brackets import check_transcript, has_letters, replace_brackets, split_context
-from emorec_lobes.features.wave_copy import WaveCopy
+from emorec_lobes.features.wave_copy import WaveCopy, header_of
 from emorec_lobes.units import FRAME_SHIFT_S, SAMPLE_RATE_HZ
 
 FEATURES = ("layers", "mel", "phones", "speaker")
@@ -75,11 +75,7 @@ class ExtractionSpec:
 
     def header(self, feature: str) -> StoreHeader:
         """The header of a feature's store; loads no weights."""
-        header = self._header(feature)
-        if self.copy is None:
-            return header
-        name = f"{header.extractor}-copy{self.copy.number}"
-        return replace(header, extractor=name, identity={**header.identity, "wave": self.copy.identity})
+        return header_of(self._header(feature), self.copy)
 
     def _header(self, feature: str) -> StoreHeader:
         if feature == "layers":

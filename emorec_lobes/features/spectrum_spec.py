@@ -12,6 +12,7 @@ from emorec_lobes.features.spec import Extractor, audio_source, read_audio
 from emorec_lobes.features.spectrum import FBANK, Spectrum
 from emorec_lobes.features.store import FeatureStore, StoreHeader
 from emorec_lobes.features.vad import build_vad
+from emorec_lobes.features.wave_copy import WaveCopy, header_of
 from emorec_lobes.units import SAMPLE_RATE_HZ
 
 SPECTRUM = "spectrum"
@@ -27,6 +28,8 @@ class SpectrumSpec:
     ---------
     kind, num_mels, window_ms, hop_ms, vad, vad_options, subtract_mean
         As `spectrum.Spectrum`.
+    copy : WaveCopy, optional
+        Augments the waves first; its frames lie in a store of their own.
 
     Raises
     ------
@@ -47,10 +50,10 @@ class SpectrumSpec:
     vad: str = "energy"
     vad_options: Mapping[str, float] | tuple[tuple[str, float], ...] = ()
     subtract_mean: bool = True
+    copy: WaveCopy | None = None
 
     features: ClassVar[tuple[str, ...]] = (SPECTRUM,)
     reads_audio: ClassVar[bool] = True
-    copy: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         options = dict(self.vad_options) if isinstance(self.vad_options, tuple) else self.vad_options or {}
@@ -62,7 +65,9 @@ class SpectrumSpec:
         """The header of the store; loads no weights."""
         spectrum = self._build()
         dtype = "float16" if self.kind == FBANK else "float32"
-        return StoreHeader(f"spectrum-{self.kind}", spectrum.identity, SAMPLE_RATE_HZ, None, (spectrum.dim,), dtype)
+        name = f"spectrum-{self.kind}"
+        header = StoreHeader(name, spectrum.identity, SAMPLE_RATE_HZ, None, (spectrum.dim,), dtype)
+        return header_of(header, self.copy)
 
     def open(self, root: Path) -> dict[str, FeatureStore]:
         """The store below `root`, as far as it has been filled.

@@ -4,13 +4,14 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from emorec_lobes.errors import DataError
+from emorec_lobes.features.store import StoreHeader
 from emorec_lobes.units import MIN_SAMPLES, num_frames
 
 
@@ -66,6 +67,14 @@ class WaveCopy:
                 f"{len(augmented)} instead. Leave it out, or set wave_copies to 0."
             )
         return augmented
+
+
+def header_of(header: StoreHeader, copy: WaveCopy | None) -> StoreHeader:
+    """The header of a copy's store, given that of the originals."""
+    if copy is None:
+        return header
+    name = f"{header.extractor}-copy{copy.number}"
+    return replace(header, extractor=name, identity={**header.identity, "wave": copy.identity})
 
 
 def stretched(frames: Tensor, num_samples: int, new_num_samples: int) -> Tensor:

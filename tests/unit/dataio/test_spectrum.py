@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from emorec_lobes.dataio.spectrum import SpectrumData
 from emorec_lobes.errors import DataError
+
+from .conftest import make_store
 
 CROP, SHIFT = 60, 24
 
@@ -70,3 +73,17 @@ def test_the_speaker_is_not_part_of_what_is_evaluated(data):
 def test_an_emotion_without_a_class_is_refused(data):
     with pytest.raises(DataError, match="sad"):
         replace(data, labels=["angry"]).target("a2")
+
+
+def test_the_original_and_its_copies_share_the_draws_evenly(data, tmp_path):
+    copies = [
+        make_store(
+            tmp_path, f"copy{number}", (4,), "float32", lambda item, n, k=number: np.full((n, 4), -k, np.float32)
+        )
+        for number in (1, 2)
+    ]
+    data = replace(data, copies=[constant(-1), constant(-2)])
+    drawn = [int(data.crop("a3", (draw + 0.5) / 300)[0, 0]) for draw in range(300)]
+    assert [sum(value == each for value in drawn) for each in (-1, -2)] == [100, 100]
+    assert [value for value in drawn if value > 0] == sorted(value for value in drawn if value > 0)
+    assert data.windows("a1")[0, 0, 0] == 1  # evaluation hears the original
