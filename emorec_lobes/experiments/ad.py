@@ -1,6 +1,7 @@
 """What a recipe of attribute disentanglement needs: stored spectra, a fold's training speakers, learnt weights."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.experiments.folds import FoldData
 from emorec_lobes.experiments.pretrained import Pretrained
 from emorec_lobes.experiments.settings import Settings
-from emorec_lobes.experiments.speech import check_num_classes
+from emorec_lobes.experiments.speech import check_num_classes, wave_copies
 from emorec_lobes.features.extract import extract
 from emorec_lobes.features.spectrum_spec import SPECTRUM, SpectrumSpec
 from emorec_lobes.features.store import FeatureStore
+from emorec_lobes.features.wave_copy import WaveCopy
 
 GROUPS = ("heads", "extractor")
 
@@ -51,7 +53,9 @@ class ADTask:
         self.utterances = utterances
         self.spectra = extract_spectra(settings, utterances, run_opts)
         self.audio_hashes = self.spectra.audio_hashes
+        self.copies = [extract_spectra(settings, utterances, run_opts, copy) for copy in wave_copies(settings)]
         self.features = {SPECTRUM: self.spectra.folder.name, "pretrained": self.pretrained.fingerprint}
+        self.features |= {f"{SPECTRUM}-copy{n}": store.folder.name for n, store in enumerate(self.copies, start=1)}
 
     def stamp(self, settings: Settings) -> dict[str, Any]:
         """What the model was given, and what its front end had learnt before."""
@@ -94,9 +98,15 @@ class ADTask:
         return sorted({self.utterances[each].speaker for each in fold.train} - {None})
 
 
-def extract_spectra(settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any) -> FeatureStore:
-    """The store of a recipe's spectra, after what was missing in it is computed."""
-    spec, root, folder = spectrum_spec(settings), Path(settings["feature_folder"]), Path(settings["data_folder"])
+def extract_spectra(
+    settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any, copy: WaveCopy | None = None
+) -> FeatureStore:
+    """The store of a recipe's spectra, or of an augmented copy's, after what was missing in it is computed."""
+    spec, root, folder = (
+        replace(spectrum_spec(settings), copy=copy),
+        Path(settings["feature_folder"]),
+        Path(settings["data_folder"]),
+    )
     if folder.is_file():  # a table, whose paths start at its own folder
         folder = folder.parent
     run_on_main(extract, [utterances, folder, root, spec, settings["extract_workers"], not run_opts["noprogressbar"]])

@@ -76,12 +76,11 @@ def test_an_emotion_without_a_class_is_refused(data):
 
 
 def test_the_original_and_its_copies_share_the_draws_evenly(data, tmp_path):
-    copies = [
-        make_store(
-            tmp_path, f"copy{number}", (4,), "float32", lambda item, n, k=number: np.full((n, 4), -k, np.float32)
+    def constant(value):
+        return make_store(
+            tmp_path, f"constant{value}", (4,), "float32", lambda item, n: np.full((n, 4), value, np.float32)
         )
-        for number in (1, 2)
-    ]
+
     data = replace(data, copies=[constant(-1), constant(-2)])
     drawn = [int(data.crop("a3", (draw + 0.5) / 300)[0, 0]) for draw in range(300)]
     assert [sum(value == each for value in drawn) for each in (-1, -2)] == [100, 100]
