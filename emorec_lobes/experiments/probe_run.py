@@ -1,6 +1,6 @@
 """All probes of a finished fold, their record and their figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +99,11 @@ def write_probes(folder: Path, record: Mapping[str, Any], probed: Probed, progre
         The Markdown table.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shown = _shown(probed, record["speakers"], record["seed"])
     title = f"fold {record['fold']} of {record['run']}, {record['stamp']['corpus']}"
-    numbers = [record["speakers"].index(probed.utterances[probed.trained_ids[each]].speaker) + 1 for each in shown]
-    emotions = [probed.utterances[probed.trained_ids[each]].emotion for each in shown]
-    for name, project in tqdm({"t-SNE": tsne, "PCA": pca}.items(), desc="figures", delay=1, disable=not progress):
-        panels = {point: project(rows.means()[shown]) for point, rows in probed.trained.items()}
+    points = {point: rows.means() for point, rows in probed.trained.items()}
+    for name, project in {"t-SNE": tsne, "PCA": pca}.items():
         path = folder / f"{name.lower().replace('-', '')}.png"
-        embedding_figure(panels, emotions, numbers, probed.labels, path, f"{name} (numbers are speakers), {title}")
+        _draw(path, name, project, points, record, probed, progress)
     if probed.attention is not None:
         seen = probed.attention
         named = f"{seen.utterance_id} ({probed.utterances[seen.utterance_id].emotion}), {title}"
@@ -115,6 +112,37 @@ def write_probes(folder: Path, record: Mapping[str, Any], probed: Probed, progre
     write_atomically(folder / "probe.md", table)
     write_json(folder / "probe.json", {**record, "versions": versions()})
     return table
+
+
+def write_networks(
+    folder: Path, record: Mapping[str, Any], probed: Probed, ends: Mapping[str, np.ndarray], progress: bool
+) -> None:
+    """Draws what several networks end with side by side, networks.png (t-SNE) and networks_pca.png.
+
+    Source: Xi 2022, Figure 1: pre-trained on speakers, fine-tuned on emotions, with AD.
+    """
+    for name, (title, project) in {"networks": ("t-SNE", tsne), "networks_pca": ("PCA", pca)}.items():
+        _draw(folder / f"{name}.png", title, project, ends, record, probed, progress)
+
+
+def _draw(
+    path: Path,
+    name: str,
+    project: Callable[[np.ndarray], np.ndarray],
+    vectors: Mapping[str, np.ndarray],
+    record: Mapping[str, Any],
+    probed: Probed,
+    progress: bool,
+) -> None:
+    """A panel for each set of vectors, of the training utterances."""
+    shown = _shown(probed, record["speakers"], record["seed"])
+    title = f"{name} (numbers are speakers), fold {record['fold']} of {record['run']}, {record['stamp']['corpus']}"
+    people = [probed.utterances[probed.trained_ids[each]].speaker for each in shown]
+    emotions = [probed.utterances[probed.trained_ids[each]].emotion for each in shown]
+    bar = tqdm(vectors.items(), desc=path.name, delay=1, disable=not progress)
+    panels = {point: project(rows[shown]) for point, rows in bar}
+    numbers = [record["speakers"].index(each) + 1 for each in people]
+    embedding_figure(panels, emotions, numbers, probed.labels, path, title)
 
 
 def _classes(probed: Probed, ids: Sequence[str]) -> np.ndarray:

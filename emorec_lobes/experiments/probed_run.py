@@ -1,5 +1,6 @@
 """A finished fold's network as a source of vectors: its data as in training, its vectors of each utterance."""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,16 @@ from emorec_lobes.corpora.manifest import Utterance, read_manifest, without_labe
 from emorec_lobes.corpora.protocol import Fold, make_folds
 from emorec_lobes.dataio.spectrum import SpectrumData
 from emorec_lobes.errors import ConfigError
-from emorec_lobes.experiments.ad import extract_spectra
+from emorec_lobes.experiments.ad import extract_spectra, spectrum_spec
+from emorec_lobes.experiments.pretrained import Pretrained
 from emorec_lobes.experiments.probe import Rows
 from emorec_lobes.experiments.results import fold_predictions
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.experiments.speech import SpeechTask
+
+# What runs have in common that can be drawn side by side.
+_SHARED = ("corpus", "labels", "scheme", "protocol", "num_groups", "speaker_groups", "refit")
+_SHARED += ("features", "num_mels", "window_ms", "hop_ms", "vad", "vad_options", "subtract_mean")
 
 # Id -> what the network is given of an utterance, all of its segments as one batch.
 Inputs = Callable[[str], tuple[Tensor, ...]]
@@ -31,6 +37,8 @@ class Source:
     inputs: Callable[[Settings, Mapping[str, Utterance], Fold, Any], Inputs]
     points: Callable[..., dict[str, Tensor]]  # (network, input tensors) -> vectors by point, (B, D)
     vectors: str  # what they are, for the reader
+    # (network, input tensors) -> what the network ends with; None where networks are not drawn side by side.
+    end: Callable[..., dict[str, Tensor]] | None = None
     # (network, input tensors) -> the attention's shares by position, (B, C, F', T'); None where it has no attention.
     shares: Callable[..., dict[str, Tensor]] | None = None
 
@@ -135,6 +143,52 @@ def gather(settings: Settings, fold_name: str, model: nn.Module, source: Source,
     trained, tested = (vectors_of(model, source.points, inputs, part, device, progress) for part in (ids, fold.test))
     attention = None if source.shares is None else look(settings, model, source, inputs, fold.test[0], device)
     return Probed(trained, tested, ids, fold.test, utterances, settings["labels"], attention)
+
+
+def check_side_by_side(settings: Settings, others: Mapping[str, Mapping[str, Any]], source: Source) -> None:
+    """Refuses networks that do not take the same input of the same fold; `others` are their hyperparameters.
+
+    Raises
+    ------
+    ConfigError
+        Names the run and the key.
+    """
+    for run, hparams in others.items():
+        if source.end is None:
+            raise ConfigError(
+                f"`--beside` must go with a run of train_ad.py, but {settings.path.parent} is none. Drop it."
+            )
+        differing = [key for key in _SHARED if hparams.get(key) != settings.values.get(key)]
+        if differing:
+            key = differing[0]
+            raise ConfigError(
+                f"`{key}` of {run} must be {settings[key]}, as in {settings.path.parent}, but is {hparams.get(key)} "
+                "instead. Name a run on the same folds and features."
+            )
+
+
+def gather_ends(
+    settings: Settings, fold_name: str, networks: Mapping[str, nn.Module], source: Source, device: str, progress: bool
+) -> dict[str, np.ndarray]:
+    """What several networks end with of the utterances that a fold trained on: by name, (N, D)."""
+    utterances, fold = load_fold(settings, fold_name)
+    inputs = source.inputs(settings, utterances, fold, {"device": device, "noprogressbar": not progress})
+    ids = trained_ids(settings, fold)
+    ends = {}
+    for name, network in networks.items():
+        [rows] = vectors_of(network.to(device), source.end, inputs, ids, device, progress).values()
+        ends[name] = rows.means()
+    return ends
+
+
+def before_training(settings: Settings, model: nn.Module) -> dict[str, nn.Module]:
+    """A network with the front end that its training started from, and no AD; none if nothing was learnt before."""
+    if settings["pretrained"] is None:
+        return {}
+    fresh = copy.deepcopy(model)
+    fresh.front_end.disentanglers = nn.ModuleDict()
+    Pretrained(settings["pretrained"], spectrum_spec(settings)).load_into(fresh.front_end.front_end)
+    return {"before training": fresh.eval()}
 
 
 def look(

@@ -71,6 +71,12 @@ def utterance_points(network: nn.Module, windows: Tensor, pooling: str) -> dict[
     return {name: vectors.mean(dim=0, keepdim=True) for name, vectors in found.items()}
 
 
+def end_points(network: nn.Module, windows: Tensor, pooling: str) -> dict[str, Tensor]:
+    """What the heads of a network are given of one utterance, pooled: `end`, the mean over its windows, (1, D)."""
+    output = network(windows, None)
+    return {END: _pooled(output.feature_map, output.mask, pooling).mean(dim=0, keepdim=True)}
+
+
 def ad_shares(network: nn.Module, features: Tensor) -> dict[str, Tensor]:
     """The share of the residual that each AD module lets go on: position -> a, (B, C, F', T')."""
     return {position: as_map(split.shares) for position, split in network(features).splits.items()}

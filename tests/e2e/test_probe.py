@@ -193,3 +193,23 @@ def test_weights_or_a_manifest_that_do_not_belong_to_the_run_are_refused(ser_run
     del manifest[tested]
     (run / "manifest.json").write_text(json.dumps(manifest))
     assert "Restore the manifest" in refused(capsys, run)
+
+
+def test_networks_are_drawn_side_by_side(ad_run, tmp_path):
+    assert main(["probe", str(ad_run), "--to", str(tmp_path), "--beside", str(ad_run)]) == 0
+    assert all((tmp_path / name).stat().st_size > 0 for name in ("networks.png", "networks_pca.png"))
+
+
+def test_a_network_on_other_features_is_not_drawn_beside(ad_run, tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(ad_run, other)
+    hparams = other / "fold_1/hyperparams.yaml"
+    hparams.write_text(hparams.read_text().replace("hop_ms: 10.0", "hop_ms: 20.0"))
+    assert main(["probe", str(ad_run), "--to", str(tmp_path / "out"), "--beside", str(other)]) == 2
+    assert "`hop_ms`" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_speech_run_has_nothing_beside_it(ser_run, tmp_path, capsys):
+    assert main(["probe", str(ser_run), "--to", str(tmp_path / "out"), "--beside", str(ser_run)]) == 2
+    assert "--beside" in capsys.readouterr().err
