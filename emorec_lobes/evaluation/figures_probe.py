@@ -147,7 +147,10 @@ def _draw_map(
     image = axes.imshow(values, extent=extent, vmin=low, vmax=high, **options)
     axes.set_title(name, fontsize=10, parse_math=False)
     axes.set(xlabel="time (s)", ylabel=ylabel)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    if len(values) == 1:
+        axes.set_yticks([1])
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     return image
 
 

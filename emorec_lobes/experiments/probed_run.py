@@ -198,7 +198,10 @@ def look(
     given = [part[:1].to(device) for part in inputs(utterance_id)]
     with torch.inference_mode():
         shares = {position: each[0].cpu().numpy() for position, each in source.shares(model, *given).items()}
-    return Attention(utterance_id, given[0][0].cpu().numpy(), shares, settings["hop_ms"]) if shares else None
+    spectrum = given[0][0].cpu().numpy()
+    if settings["features"] == "resemblyzer":  # energies, of which the eye sees only the loudest
+        spectrum = 10 * np.log10(np.maximum(spectrum, spectrum.max() * 1e-6))
+    return Attention(utterance_id, spectrum, shares, settings["hop_ms"]) if shares else None
 
 
 def vectors_of(
