@@ -1,15 +1,18 @@
 """Every table of results in a recipe's README is made of the records that are committed beside it.
 
-Between `<!-- results:NAME:begin -->` and its end stands what `emorec report recipes/X/results/NAME` prints; "No results
-yet." where there are no records.
+Between `<!-- results:NAME:begin -->` and its end stands what `emorec report recipes/X/results/NAME` prints, or
+results.md of a pre-training; "No results yet." where there are no records.
 """
 
+import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from emorec_lobes.evaluation.comparison import compare, markdown_comparison
 from emorec_lobes.evaluation.generated import blocks
+from emorec_lobes.evaluation.speaker_report import speaker_table
 from emorec_lobes.evaluation.systems import ENDING
 
 ROOT = Path(__file__).parents[2]
@@ -24,15 +27,32 @@ def troubles(readme: Path) -> list[str]:
     found = [f"results/{name} has no table" for name in sorted(kept - set(shown))]
     for name, content in shown.items():
         records = sorted((folder / name).rglob(f"*{ENDING}"))
-        table = compare([folder / name]) if records else None
-        if content != markdown_comparison(table):
+        if content != table_of(records, folder / name):
             found.append(f"the table {name} is not made of results/{name}")
     return found
+
+
+def table_of(records: list[Path], folder: Path) -> str:
+    """What stands in a README for the records of a folder: systems side by side, or one pre-training."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in records]
+    if any("verification" in record for record in found):
+        [record] = found
+        return speaker_table(record) + "\n"
+    return markdown_comparison(compare([folder]) if records else None)
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)
 def test_a_readmes_tables_are_made_of_its_records(readme):
     assert troubles(readme) == []
+
+
+def test_the_command_above_a_pretrainings_table_is_the_recorded_one():
+    for path in ROOT.glob("recipes/VoxCeleb/results/*/*.json"):
+        readme = path.parents[2] / "README.md"
+        words = readme.read_text(encoding="utf-8").replace("\\\n", " ").split()
+        given = dict(pairwise(words))
+        command = json.loads(path.read_text(encoding="utf-8"))["command"]
+        assert all(given[f"--{key}"] == value for key, value in command["overrides"].items())
 
 
 def test_committed_records_are_not_ignored():
