@@ -6,8 +6,6 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from speechbrain.utils.distributed import run_on_main
-
 from emorec_lobes.brains.base import EmotionBrain
 from emorec_lobes.corpora.manifest import Utterance, with_labels
 from emorec_lobes.corpora.protocol import Fold, statistics_stamp
@@ -16,8 +14,7 @@ from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.experiments.folds import FoldData
 from emorec_lobes.experiments.pretrained import Pretrained
 from emorec_lobes.experiments.settings import Settings
-from emorec_lobes.experiments.speech import check_num_classes, wave_copies
-from emorec_lobes.features.extract import extract
+from emorec_lobes.experiments.speech import check_num_classes, fill_stores, wave_copies
 from emorec_lobes.features.spectrum_spec import SPECTRUM, SpectrumSpec
 from emorec_lobes.features.store import FeatureStore
 from emorec_lobes.features.wave_copy import WaveCopy
@@ -102,15 +99,7 @@ def extract_spectra(
     settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any, copy: WaveCopy | None = None
 ) -> FeatureStore:
     """The store of a recipe's spectra, or of an augmented copy's, after what was missing in it is computed."""
-    spec, root, folder = (
-        replace(spectrum_spec(settings), copy=copy),
-        Path(settings["feature_folder"]),
-        Path(settings["data_folder"]),
-    )
-    if folder.is_file():  # a table, whose paths start at its own folder
-        folder = folder.parent
-    run_on_main(extract, [utterances, folder, root, spec, settings["extract_workers"], not run_opts["noprogressbar"]])
-    return spec.open(root)[SPECTRUM]
+    return fill_stores(settings, utterances, run_opts, replace(spectrum_spec(settings), copy=copy))[SPECTRUM]
 
 
 def spectrum_spec(settings: Settings | Mapping[str, Any]) -> SpectrumSpec:

@@ -24,6 +24,7 @@ from emorec_lobes.features.phone_table import NUM_PHONES
 from emorec_lobes.features.phones import unaligned, warn_of_unaligned
 from emorec_lobes.features.speaker import DIM
 from emorec_lobes.features.spec import ExtractionSpec
+from emorec_lobes.features.spectrum_spec import SpectrumSpec
 from emorec_lobes.features.store import FeatureStore
 from emorec_lobes.features.wave_copy import WaveCopy
 from emorec_lobes.files import write_json
@@ -156,6 +157,13 @@ def extract_features(
         device=run_opts["device"] or infer_device(),
         **options,
     )
+    return fill_stores(settings, utterances, run_opts, spec)
+
+
+def fill_stores(
+    settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any, spec: ExtractionSpec | SpectrumSpec
+) -> dict[str, FeatureStore]:
+    """The stores of features made from audio, after what was missing in them is computed."""
     data_folder, root = Path(settings["data_folder"]), Path(settings["feature_folder"])
     if data_folder.is_file():  # a table, whose paths start at its own folder
         data_folder = data_folder.parent

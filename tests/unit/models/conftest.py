@@ -1,8 +1,24 @@
 """The published model as a YAML, and a small one of the same shape that runs in milliseconds."""
 
+from functools import partial
+
 import pytest
 import torch
 from hyperpyyaml import load_hyperpyyaml
+
+from emorec_lobes.models.attribute_disentanglement import AttributeDisentanglement
+
+# An AD module as in the paper, but narrow, for so many channels.
+MAKE_AD = partial(
+    AttributeDisentanglement,
+    attention="tf",
+    reduced_dim=2,
+    shared=False,
+    activation=None,
+    bias=True,
+    epsilon=1e-5,
+    stop_gradient=False,
+)
 
 # One YAML for every row of the paper: Large and mel differ from Small in the keys of PUBLISHED alone.
 MODEL_YAML = """

@@ -1,32 +1,20 @@
 """What the network of attribute disentanglement answers, and which of its parts learn."""
 
-from functools import partial
-
 import pytest
 import torch
 
-from emorec_lobes.models.attribute_disentanglement import AttributeDisentanglement
 from emorec_lobes.models.emotion_network import EmotionNetwork
 from emorec_lobes.models.front_end import DisentangledFrontEnd
 from emorec_lobes.models.lstm_front_end import LSTMFrontEnd
 from emorec_lobes.models.vgg import VGG
 
-MAKE = partial(
-    AttributeDisentanglement,
-    attention="tf",
-    reduced_dim=2,
-    shared=False,
-    activation=None,
-    bias=True,
-    epsilon=1e-5,
-    stop_gradient=False,
-)
+from .conftest import MAKE_AD
 
 
 def network(positions, pooling="mean_std", front_end=None, shared_emotion_head=False):
     torch.manual_seed(0)
     front_end = front_end or VGG(channels=[4, 6, 8], pooled=[2], masked_norm=True)
-    disentangled = DisentangledFrontEnd(front_end, positions, MAKE)
+    disentangled = DisentangledFrontEnd(front_end, positions, MAKE_AD)
     return EmotionNetwork(disentangled, pooling, 5, 3, 7, shared_emotion_head)
 
 

@@ -11,7 +11,14 @@ HPARAMS = Path(__file__).parents[3] / "hparams"
 
 @pytest.mark.parametrize(
     ("name", "num_parameters"),
-    [("ser_small", 84_427_101), ("ser_large", 88_979_549), ("ser_mel", 32_746_308), ("ter_bert", 623_556)],
+    [
+        ("ser_small", 84_427_101),
+        ("ser_large", 88_979_549),
+        ("ser_mel", 32_746_308),
+        ("ter_bert", 623_556),
+        # Front end, AD, and three heads on mean and deviation: 2 * 128 wide.
+        ("ad_resnet18", 1_031_024 + (4_368 + 256) + 2 * (256 * 4 + 4) + (256 * 8 + 8)),
+    ],
 )
 def test_trainable_parameters(name, num_parameters):
     settings = read_settings(HPARAMS / f"{name}.yaml", {"data_folder": "/corpus"})

@@ -1,35 +1,23 @@
 """The probe network in the paper's sizes, and the points a network is probed at."""
 
-from functools import partial
-
 import pytest
 import torch
 
 from emorec_lobes.errors import ConfigError
-from emorec_lobes.models.attribute_disentanglement import AttributeDisentanglement
 from emorec_lobes.models.front_end import DisentangledFrontEnd
 from emorec_lobes.models.lstm_front_end import LSTMFrontEnd
 from emorec_lobes.models.probe import HIDDEN_DIMS, Probe
 from emorec_lobes.models.probe_points import ad_points, ad_shares, code_points, utterance_points
 from emorec_lobes.models.vgg import VGG
 
-MAKE = partial(
-    AttributeDisentanglement,
-    attention="tf",
-    reduced_dim=2,
-    shared=False,
-    activation=None,
-    bias=True,
-    epsilon=1e-5,
-    stop_gradient=False,
-)
+from .conftest import MAKE_AD
 
 
 def network(positions=("conv3", "conv5"), seed=1):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         vgg = VGG(channels=[2, 3, 4, 5, 6], pooled=[2, 3], masked_norm=True)
-        return DisentangledFrontEnd(vgg, positions, MAKE).eval()
+        return DisentangledFrontEnd(vgg, positions, MAKE_AD).eval()
 
 
 @pytest.fixture
@@ -117,7 +105,7 @@ def test_padding_changes_no_point(features):
 
 
 def test_a_sequence_is_probed_as_a_map_is(features):
-    front_end = DisentangledFrontEnd(LSTMFrontEnd(input_dim=41, hidden_dim=4, num_layers=2), ["layers"], MAKE).eval()
+    front_end = DisentangledFrontEnd(LSTMFrontEnd(input_dim=41, hidden_dim=4, num_layers=2), ["layers"], MAKE_AD).eval()
     assert ad_points(front_end, features)["layers F-"].shape == (3, 16)
     assert ad_shares(front_end, features)["layers"].shape == (3, 8, 1, 40)
 
