@@ -1,10 +1,13 @@
 """The recipe of attribute disentanglement from audio to results, and what it refuses."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -191,3 +194,22 @@ def change(folder, how):
 
 def narrow(weights):
     weights["blocks.conv1.conv.conv.weight"] = weights["blocks.conv1.conv.conv.weight"][:8].contiguous()
+
+
+def test_a_detector_that_removes_everything_is_one_line(train, tmp_path):
+    features = tmp_path / "features"
+    code, _, err = train(tmp_path / "run", vad="energy", vad_options="{offset: 100.0}", feature_folder=features)
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert "s1_angry_0.wav" in err and "vad" in err
+    assert train(tmp_path / "run", fold=1, number_of_epochs=1, feature_folder=features)[0] == 0
+
+
+def test_an_utterance_shorter_than_a_window_is_one_line(train, tones, tmp_path):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(tones, corpus)
+    soundfile.write(corpus / "s3_sad_0.wav", np.zeros(500), 16_000)
+    code, _, err = train(tmp_path / "run", data_folder=corpus / "labels.csv", feature_folder=tmp_path / "features")
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert "s3_sad_0.wav" in err and "640" in err
