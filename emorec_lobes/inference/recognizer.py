@@ -15,8 +15,9 @@ from emorec_lobes.errors import ConfigError, DataError
 from emorec_lobes.features.audio import load_audio
 from emorec_lobes.features.speaker import SpeakerEmbedding
 from emorec_lobes.features.speech import check_device, load_encoder
-from emorec_lobes.inference.check import load_checked
+from emorec_lobes.inference.check import load_checked, target_of
 
+_MODEL = "emorec_lobes.models.cross_representation.CrossRepresentation"
 _KEYS = (
     "model",
     "labels",
@@ -63,6 +64,12 @@ class EmotionRecognizer:
     def __init__(self, fold_folder: Path, device: str = "cpu") -> None:
         check_device(device)
         folder = Path(fold_folder)
+        held = target_of(folder / "hyperparams.yaml", "model")
+        if held != _MODEL:
+            raise ConfigError(
+                f"{folder} must hold a model of train_ser.py, but holds {held.rpartition('.')[2] or 'none'} instead. "
+                "Name a fold of such a run."
+            )
         self.hparams = load_checked(folder / "hyperparams.yaml", _KEYS)
         if self.hparams["normalise"] == "speaker":
             raise ConfigError(

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emorec_lobes.brains.ad import ADBrain
+from emorec_lobes.cli.main import main as emorec
 from emorec_lobes.evaluation.predictions import read_predictions
 from emorec_lobes.experiments.ad import ADTask
 from emorec_lobes.experiments.run import main
@@ -213,3 +214,9 @@ def test_an_utterance_shorter_than_a_window_is_one_line(train, tones, tmp_path):
     assert code == 2
     assert len(err.strip().splitlines()) == 1
     assert "s3_sad_0.wav" in err and "640" in err
+
+
+def test_predict_says_that_it_cannot_use_such_a_model(train, tones, tmp_path, capsys):
+    assert train(tmp_path, fold=1, number_of_epochs=1)[0] == 0
+    assert emorec(["predict", str(tones / "s1_sad_0.wav"), "--model", str(tmp_path / "fold_1")]) == 2
+    assert "EmotionNetwork" in capsys.readouterr().err
