@@ -75,11 +75,10 @@ def run(args: argparse.Namespace) -> int:
     found = probe_all(probed, {"network": network, "linear": fit_linear}, args.seed, progress=True)
     record = stamped(found, fold.folder, fold.record, sources[fold.target].vectors)
     folder = args.to or fold.folder / "probe"
-    table = write_probes(folder, record, probed, progress=True)
+    print(write_probes(folder, record, probed, progress=True), end="")
     if sources[fold.target].end is not None:
         networks = before_training(settings, fold.model) | {run: each.model for run, each in beside.items()}
         networks[str(args.run_folder)] = fold.model
         ends = gather_ends(settings, args.fold, networks, sources[fold.target], args.device, progress=True)
         write_networks(folder, record, probed, ends, progress=True)
-    print(table, end="")
     return 0

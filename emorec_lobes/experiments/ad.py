@@ -11,6 +11,7 @@ from emorec_lobes.corpora.manifest import Utterance, with_labels
 from emorec_lobes.corpora.protocol import Fold, statistics_stamp
 from emorec_lobes.dataio.spectrum import WINDOWS, SpectrumData
 from emorec_lobes.errors import ConfigError, not_one_of
+from emorec_lobes.experiments.fingerprint import num_processes
 from emorec_lobes.experiments.folds import FoldData
 from emorec_lobes.experiments.pretrained import Pretrained
 from emorec_lobes.experiments.settings import Settings
@@ -48,6 +49,7 @@ class ADTask:
         self.pretrained = Pretrained(settings["pretrained"], spectrum_spec(settings))
         self.pretrained.load_into(settings.build()["model"].front_end.front_end)  # told now, not after the extraction
         self.utterances = utterances
+        self._crops_per_update = settings["batch_size"] * run_opts["grad_accumulation_factor"] * num_processes()
         self.spectra = extract_spectra(settings, utterances, run_opts)
         self.audio_hashes = self.spectra.audio_hashes
         self.copies = [extract_spectra(settings, utterances, run_opts, copy) for copy in wave_copies(settings)]
@@ -64,7 +66,7 @@ class ADTask:
 
     def overrides(self, settings: Settings, fold: Fold) -> dict[str, Any]:
         """What the training utterances of a fold decide: their speakers, and how many updates an epoch has."""
-        per_epoch = settings["updates_per_validation"] or ceil(len(fold.train) / settings["batch_size"])
+        per_epoch = settings["updates_per_validation"] or ceil(len(fold.train) / self._crops_per_update)
         return {
             "num_speakers": max(1, len(self._speakers(fold))),
             "updates_per_validation": per_epoch,

@@ -122,7 +122,7 @@ def train_brain(
     final = selected
     if fold.valid and settings["refit"]:
         everything = replace(fold, train=(*fold.train, *fold.valid), valid=())
-        final = train(brain_class, task, settings, run_opts, everything, folder / "refit", selected.chosen_update)
+        final = train(brain_class, task, settings, run_opts, everything, folder / "refit", again=selected)
     parts.append(answer(final, "test", fold, utterances))
     tables = {name: Predictions.concatenate([part[name] for part in parts if name in part]) for name in parts[-1]}
     return FoldAnswers(
@@ -140,19 +140,21 @@ def train(
     run_opts: Any,
     fold: Fold,
     folder: Path,
-    stop_after: int | None = None,
+    again: Trained | None = None,
 ) -> Trained:
     """Trains on one fold in `folder`, going on from the last checkpoint there.
 
-    `stop_after` ends it at that update; the learning rate goes as in the whole training.
+    `again` ends it at the update that was chosen in another training; the learning rate goes as it did there.
     """
     overrides = {"fold": fold.name, "fold_folder": str(folder)}
     overrides |= {key: settings[key] for key in ("number_of_updates", "updates_per_validation")}
     overrides |= task.overrides(settings, fold)
+    if again is not None:  # more utterances to train on must not move the updates at which the rate falls
+        overrides |= {key: again.hparams[key] for key in ("number_of_updates", "updates_per_validation")}
     overrides["updates_per_validation"] = min(overrides["updates_per_validation"], overrides["number_of_updates"])
     per_validation = overrides["updates_per_validation"]
     hparams = settings.build(**overrides)
-    updates = hparams["number_of_updates"] = stop_after or hparams["number_of_updates"]
+    updates = hparams["number_of_updates"] = again.chosen_update if again else hparams["number_of_updates"]
     brain = make_brain(brain_class, hparams, run_opts, folder, settings.resolved(**overrides), bool(fold.valid))
     data = task.data(hparams, fold)
     loader = training_loader(brain, data.train, hparams, updates, per_validation)

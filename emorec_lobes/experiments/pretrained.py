@@ -49,7 +49,7 @@ class Pretrained:
             path = resemblyzer.weights_file()
         else:
             path = Path(source) / WEIGHTS
-            about = read_json(Path(source) / ABOUT, "train_speaker.py", needed=("kind", "trained_on"))
+            about = read_json(Path(source) / ABOUT, "train_speaker.py", needed=(*INPUT, "trained_on"))
             if not path.is_file():
                 raise ConfigError(f"`pretrained` must be a folder with {WEIGHTS}, but {source} has none. Name another.")
         for key in INPUT:

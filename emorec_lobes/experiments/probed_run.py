@@ -16,11 +16,13 @@ from emorec_lobes.corpora.protocol import Fold, make_folds
 from emorec_lobes.dataio.spectrum import SpectrumData
 from emorec_lobes.errors import ConfigError
 from emorec_lobes.experiments.ad import extract_spectra, spectrum_spec
+from emorec_lobes.experiments.fingerprint import FINGERPRINT
 from emorec_lobes.experiments.pretrained import Pretrained
 from emorec_lobes.experiments.probe import Rows
 from emorec_lobes.experiments.results import fold_predictions
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.experiments.speech import SpeechTask
+from emorec_lobes.files import read_json
 
 # What runs have in common that can be drawn side by side.
 _SHARED = ("corpus", "labels", "scheme", "protocol", "num_groups", "speaker_groups", "refit")
@@ -182,12 +184,25 @@ def gather_ends(
 
 
 def before_training(settings: Settings, model: nn.Module) -> dict[str, nn.Module]:
-    """A network with the front end that its training started from, and no AD; none if nothing was learnt before."""
+    """A network with the front end that its training started from, and no AD; none if nothing was learnt before.
+
+    Raises
+    ------
+    ConfigError
+        If these weights have changed since.
+    """
     if settings["pretrained"] is None:
         return {}
+    learnt, folder = Pretrained(settings["pretrained"], spectrum_spec(settings)), settings.path.parent
+    begun_with = read_json(folder / FINGERPRINT, "the recipe", needed=("features",))["features"]
+    if begun_with.get("pretrained") != learnt.fingerprint:
+        raise ConfigError(
+            f"`pretrained` must hold the weights that {folder} began with, but {learnt.source} holds others. "
+            "Restore them."
+        )
     fresh = copy.deepcopy(model)
     fresh.front_end.disentanglers = nn.ModuleDict()
-    Pretrained(settings["pretrained"], spectrum_spec(settings)).load_into(fresh.front_end.front_end)
+    learnt.load_into(fresh.front_end.front_end)
     return {"before training": fresh.eval()}
 
 

@@ -171,6 +171,7 @@ def load_corpus(settings: Settings, folder: Path) -> tuple[dict[str, Utterance],
     if manifest is None:
         manifest, corpus = folder / "manifest.json", settings["corpus"]
         selection = {"selection": settings["selection"]} if "selection" in options_of(corpus) else {}
+        options = {str(key): value for key, value in settings["corpus_options"].items()}
         arguments = {
             "corpus": corpus,
             "data_folder": Path(settings["data_folder"]),
@@ -178,7 +179,7 @@ def load_corpus(settings: Settings, folder: Path) -> tuple[dict[str, Utterance],
             "labels": settings["labels"],
             "allow_incomplete": settings["allow_incomplete"],
         }
-        run_on_main(prepare, kwargs=arguments | selection | dict(settings["corpus_options"]))
+        run_on_main(prepare, kwargs=arguments | selection | options)
     labels = tuple(settings["labels"])
     if labels != ordered(labels):
         raise ConfigError(f"`labels` must be in the order {', '.join(ordered(labels))}, but is {', '.join(labels)}.")

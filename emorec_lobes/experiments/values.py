@@ -11,6 +11,8 @@ _MAY_BE_0 = frozenset(
     {"seed", "num_workers", "extract_workers", "wave_copies", "num_statistics", "context_turns", "conv_padding"}
 )
 
+_MOST = 2**63 - 1  # what a computer counts to
+
 # The keys that take one of a few words.
 _CHOICES = {"validation_score": METRICS}
 
@@ -68,8 +70,8 @@ def check_values(file: Mapping[str, Any], given: Mapping[str, Any]) -> None:
             continue
         least = (0 if kind is float or key in _MAY_BE_0 else 1) if kind in (int, float) else None
         fits = _kind(value) is kind or (kind is float and _kind(value) is int)
-        if not fits or not (least is None or value >= least):
-            bound = "" if least is None else f" from {least} up"
+        if not fits or not (least is None or least <= value) or (kind is int and value > _MOST):
+            bound = "" if least is None else f" from {least} up" if not fits or value < least else f" up to {_MOST}"
             raise ConfigError(f"`{key}` must be {_KINDS[kind]}{bound}, but is {value!r} instead. Change it.")
         if key in _CHOICES and value not in _CHOICES[key]:
             raise ConfigError(not_one_of(key, value, _CHOICES[key]))

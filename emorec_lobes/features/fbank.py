@@ -143,8 +143,8 @@ def to_samples(name: str, duration_ms: float) -> int:
     >>> to_samples("window_ms", 40.0)
     640
     """
-    samples = duration_ms * SAMPLE_RATE_HZ / 1_000
-    if samples < 1 or samples != round(samples):
+    samples = float(duration_ms) * SAMPLE_RATE_HZ / 1_000
+    if not (samples >= 1 and samples.is_integer()):  # inf is none either
         raise ConfigError(
             f"`{name}` must be a whole number of samples at 16 kHz (multiples of 0.0625 ms), but is {duration_ms} "
             "instead. Use 40 for windows, 10 for hops."

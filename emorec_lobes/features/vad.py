@@ -173,7 +173,7 @@ def build_vad(name: str, options: Mapping[str, float]) -> EnergyVAD | SileroVAD 
                 if known
                 else f"`vad_options` must be empty where `vad` is none, but has {key!r}. Leave it out."
             )
-        if not isinstance(value, int | float) or (known[key] is int and value != int(value)):
+        if not isinstance(value, int | float) or (known[key] is int and not float(value).is_integer()):
             kind_of = "a whole number" if known[key] is int else "a number"
             raise ConfigError(f"`{key}` of `vad_options` must be {kind_of}, but is {value!r} instead. Give one.")
     return kind(**{key: known[key](value) for key, value in options.items()}) if kind else None

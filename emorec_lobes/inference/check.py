@@ -5,7 +5,8 @@ in the part that will be built must be on a closed list of exact targets.
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -65,16 +66,10 @@ def load_checked(path: Path, keys: Iterable[str]) -> dict[str, Any]:
     missing = [key for key in keys if key not in nodes]
     if missing:
         raise ConfigError(f"{path} has no key `{missing[0]}`. Name the folder of a finished fold.")
-    for key in keys:
-        _check(path, key, nodes[key])
-    tree = YAML().load(text)
-    stream = io.StringIO()
-    YAML().dump({key: tree[key] for key in keys}, stream)
-    try:
-        return load_hyperpyyaml(stream.getvalue())
-    except (TypeError, ValueError) as error:
-        reason = ": ".join(str(part) for part in error.args)
-        raise ConfigError(f"{path} cannot be built: {reason}. Restore it, or train the fold again.") from error
+    with _one_line(path):
+        for key in keys:
+            _check(path, key, nodes[key])
+        return _build(text, keys)
 
 
 def load_plain(path: Path) -> dict[str, Any]:
@@ -86,10 +81,8 @@ def load_plain(path: Path) -> dict[str, Any]:
         If the file is missing or is not YAML.
     """
     text, nodes = _read(path)
-    tree = YAML().load(text)
-    stream = io.StringIO()
-    YAML().dump({key: tree[key] for key, node in nodes.items() if _is_plain(node)}, stream)
-    return load_hyperpyyaml(stream.getvalue())
+    with _one_line(path):
+        return _build(text, [key for key, node in nodes.items() if _is_plain(node)])
 
 
 def target_of(path: Path, key: str) -> str:
@@ -106,11 +99,29 @@ def _read(path: Path) -> tuple[str, dict[str, Node]]:
         root = YAML().compose(text)
     except (FileNotFoundError, NotADirectoryError):
         raise ConfigError(f"{path} does not exist. Name the folder of a finished fold.") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if root is None or root.id != "mapping":
         raise ConfigError(f"{path} must hold keys and values. Name the folder of a finished fold.")
     return text, {key.value: value for key, value in root.value if key.id == "scalar"}
+
+
+def _build(text: str, keys: Iterable[str]) -> dict[str, Any]:
+    """Builds keys that have been checked, and does not look at the others."""
+    tree = YAML().load(text)
+    stream = io.StringIO()
+    YAML().dump({key: tree[key] for key in keys}, stream)
+    return load_hyperpyyaml(stream.getvalue())
+
+
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in here is the file's fault: keys given twice, loops, arguments that no class takes."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, YAMLError) as error:
+        reason = " ".join(": ".join(str(part) for part in error.args).split()) or " ".join(str(error).split())
+        raise ConfigError(f"{path} cannot be built: {reason}. Restore it, or train the fold again.") from error
 
 
 def _is_plain(node: Node) -> bool:

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emorec_lobes.brains.ad import ADBrain
+from emorec_lobes.brains.base import History
 from emorec_lobes.cli.main import main as emorec
 from emorec_lobes.evaluation.predictions import read_predictions
 from emorec_lobes.experiments.ad import ADTask
@@ -126,6 +127,15 @@ def test_learnt_weights_are_where_training_starts(train, tmp_path, front_end):
     assert record(tmp_path / "fold_1")["stamp"]["pretrained_on"] == "noise"
 
 
+def test_trained_again_with_more_utterances_the_rate_falls_at_the_same_updates(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(History, "best_update", lambda self, _: self.rows[-1]["update"])
+    code, _, err = train(tmp_path, fold=1, refit=True, number_of_epochs=3, lr_milestones="[2, 3]")
+    assert code == 0, err
+    logs = [(tmp_path / "fold_1" / part / "train_log.txt").read_text() for part in ("", "refit")]
+    first, again = ([line.split(" - ")[0] for line in log.splitlines()] for log in logs)
+    assert len(first) == 3 and first == again
+
+
 def test_resemblyzers_network_is_fine_tuned(train, tmp_path):
     pytest.importorskip("resemblyzer")
     code, _, err = train(
@@ -170,6 +180,7 @@ def test_a_setting_that_cannot_be_used_is_one_line(train, tmp_path, overrides, w
         (lambda folder: (folder / "front_end.safetensors").write_bytes(b"{"), ["front_end.safetensors", "damaged"]),
         (lambda folder: (folder / "front_end.safetensors").unlink(), ["front_end.safetensors"]),
         (lambda folder: (folder / "front_end.json").unlink(), ["front_end.json"]),
+        (lambda folder: forget(folder, "subtract_mean"), ["front_end.json", "subtract_mean"]),
         (lambda folder: change(folder, lambda weights: weights.popitem()), ["has no"]),
         (lambda folder: change(folder, lambda weights: weights.update(more=torch.zeros(1))), ["more"]),
         (lambda folder: change(folder, narrow), ["wide", "conv1"]),
@@ -191,6 +202,12 @@ def change(folder, how):
     weights = load_file(folder / "front_end.safetensors")
     how(weights)
     save_file(weights, folder / "front_end.safetensors")
+
+
+def forget(folder, key):
+    about = json.loads((folder / "front_end.json").read_text())
+    del about[key]
+    (folder / "front_end.json").write_text(json.dumps(about))
 
 
 def narrow(weights):

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from emorec_lobes.errors import ConfigError
-from emorec_lobes.files import locked, write_atomically, write_together
+from emorec_lobes.errors import ConfigError, DataError
+from emorec_lobes.files import locked, read_json, write_atomically, write_together
 
 
 def dead_process():
@@ -67,3 +67,11 @@ def test_a_folder_is_free_when_its_holder_is_killed_although_a_process_forked_fr
             pass
     finally:
         os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("text", ["{", "\udcff", '{"a": ' + "1" * 5_000 + "}", "[" * 100_000])
+def test_what_is_no_json_is_one_line(tmp_path, text):
+    path = tmp_path / "a.json"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(DataError, match="is not valid JSON"):
+        read_json(path, "the recipe")

@@ -45,6 +45,7 @@ def test_values_of_the_right_kind_and_range_pass(given):
         {"batch_size": True},
         {"batch_size": None},
         {"seed": -1},
+        {"seed": 2**63},
         {"lr": -0.1},
         {"lr": float("nan")},
         {"lr": "1e"},

@@ -129,7 +129,7 @@ def test_waves_shorter_than_a_window_are_refused():
         FilterBank()(torch.zeros(2, 639))
 
 
-@pytest.mark.parametrize("window_ms", [0.0, -40.0, 40.01])
+@pytest.mark.parametrize("window_ms", [0.0, -40.0, 40.01, float("inf")])
 def test_a_window_that_is_no_whole_number_of_samples_is_refused(window_ms):
     with pytest.raises(ConfigError, match=f"`window_ms` must be a whole number of samples .* but is {window_ms}"):
         FilterBank(window_ms=window_ms)

@@ -120,6 +120,7 @@ def test_a_detector_is_built_from_its_name_and_options():
         ("energy", {"thresold": 1}, "`vad_options` must be one of offset, floor, context_frames, proportion, but is"),
         ("none", {"offset": 1}, "`vad_options` must be empty where `vad` is none, but has 'offset'"),
         ("energy", {"offset": "low"}, "`offset` of `vad_options` must be a number, but is 'low' instead"),
+        ("energy", {"context_frames": float("inf")}, "`context_frames` of `vad_options` must be a whole number"),
         ("energy", {"context_frames": 1.5}, "`context_frames` of `vad_options` must be a whole number, but is 1.5"),
         ("energy", {"context_frames": -1}, "`context_frames` must be 0 or more, but is -1 instead"),
         ("silero", {"proportion": 0}, "`proportion` must be above 0 and at most 1, but is 0.0 instead"),

@@ -63,12 +63,28 @@ def test_a_dangerous_key_that_is_not_asked_for_does_not_run(tmp_path):
         ("just words", "must hold keys and values"),
         ("", "must hold keys and values"),
         ("labels: [a]", "has no key `model`"),
+        ("labels: [a]\nmodel: 1\nmodel: 2", "duplicate key"),
+        ("labels: [a]\nmodel: &loop [*loop]", "cannot be built"),
+        ("labels: [a]\nmodel: " + "[" * 5_000 + "]" * 5_000, "is not valid YAML"),
     ],
 )
 def test_a_file_that_is_no_hyperparameter_file_is_one_line(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message) as caught:
         load_checked(write(tmp_path, text), ["labels", "model"])
     assert "\n" not in str(caught.value)
+
+
+def test_data_that_no_key_or_number_can_be_is_one_line(tmp_path):
+    for text in ("?\n: 1", "size: 1" + "0" * 5_000, "a: 1\na: 2"):
+        with pytest.raises(ConfigError, match="cannot be built"):
+            load_plain(write(tmp_path, text))
+
+
+def test_a_safe_class_with_senseless_arguments_is_one_line(tmp_path):
+    model = "model: !new:emorec_lobes.models.front_end.DisentangledFrontEnd"
+    for arguments in ("{front_end: 3, positions: [], make_disentangler: 1}", "{front_end: {}, positions: [a]}"):
+        with pytest.raises(ConfigError, match="cannot be built"):
+            load_checked(write(tmp_path, f"{model} {arguments}"), ["model"])
 
 
 def test_a_missing_file_is_one_line(tmp_path):
