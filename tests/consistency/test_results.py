@@ -12,6 +12,7 @@ import pytest
 
 from emorec_lobes.evaluation.comparison import compare, markdown_comparison
 from emorec_lobes.evaluation.generated import blocks
+from emorec_lobes.evaluation.probe_table import probes_side_by_side
 from emorec_lobes.evaluation.speaker_report import speaker_table
 from emorec_lobes.evaluation.systems import ENDING
 
@@ -26,15 +27,17 @@ def troubles(readme: Path) -> list[str]:
     kept = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
     found = [f"results/{name} has no table" for name in sorted(kept - set(shown))]
     for name, content in shown.items():
-        records = sorted((folder / name).rglob(f"*{ENDING}"))
+        records = sorted([*(folder / name).rglob(f"*{ENDING}"), *(folder / name).rglob("*probe.json")])
         if content != table_of(records, folder / name):
             found.append(f"the table {name} is not made of results/{name}")
     return found
 
 
 def table_of(records: list[Path], folder: Path) -> str:
-    """What stands in a README for the records of a folder: systems side by side, or one pre-training."""
+    """What stands in a README for the records of a folder: systems side by side, probed networks, or a pre-training."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in records]
+    if any("probes" in record for record in found):
+        return probes_side_by_side(found)
     if any("verification" in record for record in found):
         [record] = found
         return speaker_table(record) + "\n"
