@@ -183,6 +183,7 @@ def test_a_setting_that_cannot_be_used_is_one_line(train, tmp_path, overrides, w
         (lambda folder: change(folder, lambda weights: weights.popitem()), ["has no"]),
         (lambda folder: change(folder, lambda weights: weights.update(more=torch.zeros(1))), ["more"]),
         (lambda folder: change(folder, narrow), ["wide", "conv1"]),
+        (lambda folder: change(folder, diverge), ["finite", "running_mean"]),
     ],
 )
 def test_weights_that_do_not_fit_are_one_line(train, tmp_path, front_end, spoil, words):
@@ -211,6 +212,10 @@ def forget(folder, key):
 
 def narrow(weights):
     weights["blocks.conv1.conv.conv.weight"] = weights["blocks.conv1.conv.conv.weight"][:8].contiguous()
+
+
+def diverge(weights):
+    weights["blocks.conv1.conv.norm.running_mean"] *= float("nan")
 
 
 def test_a_detector_that_removes_everything_is_one_line(train, tmp_path):
