@@ -135,6 +135,17 @@ def test_trained_again_with_more_utterances_the_rate_falls_at_the_same_updates(t
     assert len(first) == 3 and first == again
 
 
+def test_an_epoch_is_one_pass_however_many_crops_an_update_has(train, tmp_path):
+    updates = []
+    for factor in (1, 2):
+        options = {"fold": 1, "number_of_epochs": 2, "lr_milestones": "[2]", "grad_accumulation_factor": factor}
+        code, _, err = train(tmp_path / str(factor), **options)
+        assert code == 0, err
+        history = json.loads((tmp_path / str(factor) / "fold_1/history.json").read_text())
+        updates.append([row["update"] for row in history["rows"]])
+    assert updates == [[2, 4], [1, 2]]  # of 8 utterances in batches of 4
+
+
 def test_resemblyzers_network_is_fine_tuned(train, tmp_path):
     pytest.importorskip("resemblyzer")
     code, _, err = train(
