@@ -108,4 +108,6 @@ def _load_strictly(front_end: nn.Module, weights: dict[str, Tensor], source: str
                 f"`pretrained` must be as wide as the front end, but {name} in {source} is "
                 f"{tuple(weights[name].shape)}, not {tuple(tensor.shape)}. Name another one, or set the same sizes."
             )
+        if not weights[name].isfinite().all():
+            raise ConfigError(f"`pretrained` must hold finite weights, but {name} in {source} is not. Train it again.")
     front_end.load_state_dict(weights, strict=True)

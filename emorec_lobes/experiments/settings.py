@@ -91,7 +91,7 @@ class Settings:
         try:
             return load_hyperpyyaml(self.resolved(**overrides))
         except (ImportError, TypeError) as error:
-            reason = ": ".join(str(part) for part in error.args)
+            reason = " ".join(": ".join(str(part) for part in error.args).split())
             if not reason.startswith(("There is no such", "Invalid argument to")):
                 raise
             raise ConfigError(f"{self.path} cannot be built: {reason}. Correct the tag or its arguments.") from error

@@ -24,8 +24,13 @@ _OPTIONAL = {
     "number_of_updates": int,
     "updates_per_validation": int,
     "pretrained": str,
+    "noise_csv": str,
+    "reverb_csv": str,
     "attention_activation": str,
 }
+
+# Of these, null is something only where the file says so.
+_NULL_IN_FILE = frozenset({"number_of_updates", "updates_per_validation"})
 
 _KINDS: dict[type, str] = {
     bool: "True or False",
@@ -64,14 +69,15 @@ def check_values(file: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     emorec_lobes.errors.ConfigError: `batch_size` must be a whole number from 1 up, but is 0 instead. Change it.
     """
     for key, value in {**file, **given}.items():
-        is_open = value is None and (file[key] is None or key in _OPTIONAL)
+        is_open = value is None and (file[key] is None or key in _OPTIONAL.keys() - _NULL_IN_FILE)
         kind = _OPTIONAL.get(key) or _kind(file[key])
         if kind is None or is_open:
             continue
         least = (0 if kind is float or key in _MAY_BE_0 else 1) if kind in (int, float) else None
         fits = _kind(value) is kind or (kind is float and _kind(value) is int)
         if not fits or not (least is None or least <= value) or (kind is int and value > _MOST):
-            bound = "" if least is None else f" from {least} up" if not fits or value < least else f" up to {_MOST}"
+            bound = "" if least is None else f" from {least} up"
+            bound += " and below 2 ** 63" if fits and kind is int and value > _MOST else ""
             raise ConfigError(f"`{key}` must be {_KINDS[kind]}{bound}, but is {value!r} instead. Change it.")
         if key in _CHOICES and value not in _CHOICES[key]:
             raise ConfigError(not_one_of(key, value, _CHOICES[key]))

@@ -139,6 +139,8 @@ class ResNet(nn.Module):
                 f"`channels` must have an entry for each stage and one for the last transition, but has "
                 f"{len(channels)} instead. The paper has [16, 32, 64, 128, 128]."
             )
+        if min(channels) < 1:
+            raise ConfigError(f"`channels` must be 1 or more each, but are {list(channels)} instead. Change them.")
         first = ConvBlock(1, channels[0], first_kernel_size, stride=1, masked_norm=masked_norm)
         self.blocks = nn.ModuleDict({"conv1": first})
         self.widths = {"conv1": channels[0]}

@@ -136,6 +136,17 @@ def test_trained_again_with_more_utterances_the_rate_falls_at_the_same_updates(t
     assert len(first) == 3 and first == again
 
 
+def test_an_epoch_is_one_pass_however_many_crops_an_update_has(train, tmp_path):
+    updates = []
+    for factor in (1, 2):
+        options = {"fold": 1, "number_of_epochs": 2, "lr_milestones": "[2]", "grad_accumulation_factor": factor}
+        code, _, err = train(tmp_path / str(factor), **options)
+        assert code == 0, err
+        history = json.loads((tmp_path / str(factor) / "fold_1/history.json").read_text())
+        updates.append([row["update"] for row in history["rows"]])
+    assert updates == [[2, 4], [1, 2]]  # of 8 utterances in batches of 4
+
+
 def test_resemblyzers_network_is_fine_tuned(train, tmp_path):
     pytest.importorskip("resemblyzer")
     code, _, err = train(
@@ -184,6 +195,7 @@ def test_a_setting_that_cannot_be_used_is_one_line(train, tmp_path, overrides, w
         (lambda folder: change(folder, lambda weights: weights.popitem()), ["has no"]),
         (lambda folder: change(folder, lambda weights: weights.update(more=torch.zeros(1))), ["more"]),
         (lambda folder: change(folder, narrow), ["wide", "conv1"]),
+        (lambda folder: change(folder, diverge), ["finite", "running_mean"]),
     ],
 )
 def test_weights_that_do_not_fit_are_one_line(train, tmp_path, front_end, spoil, words):
@@ -212,6 +224,10 @@ def forget(folder, key):
 
 def narrow(weights):
     weights["blocks.conv1.conv.conv.weight"] = weights["blocks.conv1.conv.conv.weight"][:8].contiguous()
+
+
+def diverge(weights):
+    weights["blocks.conv1.conv.norm.running_mean"] *= float("nan")
 
 
 def test_a_detector_that_removes_everything_is_one_line(train, tmp_path):
