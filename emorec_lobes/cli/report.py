@@ -3,10 +3,14 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emorec_lobes.errors import ConfigError
 
-HELP = "put the results of runs side by side, as Markdown or as a figure"
+if TYPE_CHECKING:
+    from emorec_lobes.evaluation.comparison import Table
+
+HELP = "put the results of runs side by side: as Markdown, LaTeX, CSV, a figure, or a page with everything"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if FILE.md would change")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="copy the records there, for `emorec report DIR`")
     parser.add_argument("--figure", type=Path, metavar="FILE.png", help="draw a dot and an interval for each system")
+    parser.add_argument(
+        "--to", type=Path, metavar="DIR", help="write results.md, .tex, .csv and index.html, a page with all figures"
+    )
+    parser.add_argument(
+        "--manifest", type=Path, metavar="FILE.json", help="for --to: of the tested utterances (default: a run's own)"
+    )
+    parser.add_argument(
+        "--data-folder", type=Path, metavar="DIR", help="for --to: the corpus, to cut the test by level"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             "`--into` must come with `--name`, and `--check` with both. Give FILE.md and the mark's NAME."
         )
+    if args.to is None and (args.manifest or args.data_folder):
+        raise ConfigError("`--manifest` and `--data-folder` must come with `--to`, but do not. Give --to DIR.")
     table = compare(args.runs, args.base, args.score)
     content = markdown_comparison(table)
     text = replaced(args.into, args.name, content) if args.into else ""
@@ -53,8 +68,28 @@ def run(args: argparse.Namespace) -> int:
         from emorec_lobes.evaluation.figures import forest_figure
 
         forest_figure(table, args.figure)
+    if args.to:
+        _write_report(args, table)
     if args.into:
         write_atomically(args.into, text)
     else:
         print(content, end="")
     return 0
+
+
+def _write_report(args: argparse.Namespace, table: "Table") -> None:
+    from emorec_lobes.evaluation.evidence import manifest_of, read_evidence, unfinished
+    from emorec_lobes.evaluation.full_report import check_report_place, write_report
+    from emorec_lobes.experiments.facts import read_facts
+
+    check_report_place(args.to)
+    evidence = read_evidence(table)
+    manifest = args.manifest or manifest_of(table)
+    if args.data_folder and manifest is None:
+        raise ConfigError("`--data-folder` must come with a manifest, but no run's folder holds one. Give --manifest.")
+    ids = next(iter(evidence[0].tested.values())).ids.tolist()
+    facts = read_facts(manifest, ids, args.data_folder) if manifest else {}
+    write_report(table, evidence, facts, args.to)
+    for run in unfinished(args.runs):
+        print(f"Left out, not all folds are finished: {run}", file=sys.stderr)
+    print(f"Report: {args.to / 'index.html'}", file=sys.stderr)

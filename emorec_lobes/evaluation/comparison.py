@@ -9,7 +9,7 @@ import numpy as np
 
 from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.evaluation.metrics import METRICS
-from emorec_lobes.evaluation.report import HEADINGS, Record, corpus_title, piped, rounded
+from emorec_lobes.evaluation.report import HEADINGS, Record, corpus_title, inert, piped, rounded
 from emorec_lobes.evaluation.runs import difference_over_runs, interval_over_runs
 from emorec_lobes.evaluation.systems import BASE_FOLDER, System, base_of, command_line, group_records, read_records
 from emorec_lobes.evaluation.units import unit_name
@@ -123,6 +123,8 @@ def protocol_in_short(stamp: Mapping[str, Any]) -> str:
         f"{stamp['protocol']}{' + refit' if stamp.get('refit_on_train_and_valid') else ''}",
         f"chosen by {HEADINGS[score]}" if score in HEADINGS and score != "uar" else "",
         f"validated on {stamp['validated_on']}" if "validated_on" in stamp else "",
+        f"weights: {stamp['weights_chosen_on']}" if "weights_chosen_on" in stamp else "",
+        "ORACLE (chosen on the test)" if stamp.get("peeked") else "",
         "speaker-normalised" if stamp.get("normalise") == "speaker" else "",
         {"nothing": "", "not stated": "speaker statistics not stated"}.get(over, "statistics over test speakers"),
     ]
@@ -136,11 +138,15 @@ def markdown_comparison(table: Table | None) -> str:
     """
     if table is None:
         return f"{NO_RESULTS}\n"
-    blocks = [_tested(table.test), piped(_cells(table), num_texts=3), _legend(table), _commands(table)]
+    head, *rows = table_cells(table)
+    rows = [["`" + name.replace("`", "'") + "`", *cells] for name, *cells in rows]
+    tested, legend = inert(what_was_tested(table.test)), legend_of(table)
+    blocks = [tested, piped([head, *rows], num_texts=3), legend, _commands(table)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _tested(record: Record) -> str:
+def what_was_tested(record: Record) -> str:
+    """What was tested: corpus, counts, classes."""
     speakers = [name for name in record["confusion_by_speaker"] if name]
     known = f"{len(speakers)} speakers" if "" not in record["confusion_by_speaker"] else "speakers unknown"
     num_folds, scheme = len(record["folds"]), record["stamp"].get("scheme")
@@ -149,7 +155,8 @@ def _tested(record: Record) -> str:
     return f"{corpus_title(record)}: {', '.join(parts)}; {', '.join(record['labels'])}."
 
 
-def _cells(table: Table) -> list[list[str]]:
+def table_cells(table: Table) -> list[list[str]]:
+    """The comparison as texts: headings, then a row a system; the first three columns are no numbers."""
     others = [metric for metric in METRICS if metric != table.metric]
     head = ["system", "seeds", "protocol", HEADINGS[table.metric], "± sd", "95 % interval"]
     head += [HEADINGS[metric] for metric in others]
@@ -161,7 +168,7 @@ def _cells(table: Table) -> list[list[str]]:
 def _row_cells(row: Row, others: Sequence[str], has_base: bool) -> list[str]:
     system = row.system
     cells = [
-        f"`{system.name}`",
+        system.name,
         ", ".join(map(str, system.runs)),
         protocol_in_short(system.any_record["stamp"]),
         rounded(row.score),
@@ -185,7 +192,7 @@ def _signed(value: float) -> str:
     return "0.000" if float(text) == 0 else text.replace("-", "−")
 
 
-def _legend(table: Table) -> str:
+def legend_of(table: Table) -> str:
     """How to read the table, in the words of the methods that were used."""
     words = [
         "Scores are pooled over the test utterances of all folds, then averaged over seeds; "
@@ -202,4 +209,7 @@ def _legend(table: Table) -> str:
 
 def _commands(table: Table) -> str:
     lines = "\n".join(command_line(row.system) for row in table.rows)
-    return f"<details><summary>Commands</summary>\n\n```sh\n{lines}\n```\n\n</details>"
+    fence = "```"
+    while fence in lines:  # which would end the block
+        fence += "`"
+    return f"<details><summary>Commands</summary>\n\n{fence}sh\n{lines}\n{fence}\n\n</details>"

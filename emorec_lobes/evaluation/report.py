@@ -173,7 +173,12 @@ def _interval_line(record: Record) -> str:
 
 
 def _stamp_line(stamp: Mapping[str, Any]) -> str:
-    return "Protocol stamp: " + "; ".join(f"{key.replace('_', ' ')} = {_plain(value)}" for key, value in stamp.items())
+    return "Protocol stamp: " + "; ".join(f"{key} = {value}" for key, value in stamp_entries(stamp))
+
+
+def stamp_entries(stamp: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A stamp's keys and values as texts of one line."""
+    return [(key.replace("_", " "), _plain(value)) for key, value in stamp.items()]
 
 
 def _plain(value: object) -> str:
@@ -208,6 +213,18 @@ def piped(rows: Sequence[Sequence[str]], num_texts: int = 1) -> str:
     head, *body = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in rows]
     rule = ["---"] * num_texts + ["--:"] * (len(head) - num_texts)
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *body])
+
+
+def inert(text: str) -> str:
+    """Text of a run as Markdown that shows it, and neither links, nor draws, nor is HTML.
+
+    Example
+    -------
+    >>> inert("<b>![x](y)")
+    '&lt;b&gt;!&#91;x&#93;(y)'
+    """
+    signs = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "[": "&#91;", "]": "&#93;", "`": "&#96;"}
+    return " ".join("".join(signs.get(sign, sign) for sign in text).split())
 
 
 def _brief(tested: Predictions) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import re
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from emorec_lobes.errors import ConfigError, DataError, ProtocolError
+from emorec_lobes.evaluation.fusion_runs import as_run, fusion_line
 from emorec_lobes.evaluation.report import Record
 from emorec_lobes.evaluation.units import confusion_by_unit
 from emorec_lobes.files import read_json, write_atomically
@@ -29,6 +30,7 @@ class System:
 
     name: str  # its hyperparameter file, and the options in which it differs from others of its recipe
     runs: Mapping[int, Record]  # by seed, rising
+    places: Mapping[int, Path] = field(default_factory=dict, compare=False)  # by seed: where the records lie
 
     @property
     def any_record(self) -> Record:
@@ -74,7 +76,7 @@ def read_records(places: Iterable[Path]) -> dict[Path, Record]:
 
 
 def _read(path: Path) -> Record:
-    record = read_json(path, "the recipe", needed=_NEEDED)
+    record = as_run(read_json(path, "the recipe", needed=_NEEDED))
     lacking = [key for key in _NEEDED_IN_STAMP if key not in record["stamp"]]
     if lacking or record["command"] is None:
         what = f"its {lacking[0]}" if lacking else "how it was made"
@@ -124,7 +126,7 @@ def group_records(records: Mapping[Path, Record]) -> list[System]:
         seeds[seed] = path
     commands = [records[next(iter(seeds.values()))]["command"] for seeds in paths.values()]
     return [
-        System(name, {seed: records[seeds[seed]] for seed in sorted(seeds)})
+        System(name, {seed: records[seeds[seed]] for seed in sorted(seeds)}, seeds)
         for name, seeds in zip(_names(commands), paths.values(), strict=True)
     ]
 
@@ -190,6 +192,9 @@ def command_line(system: System) -> str:
     """
     record, seeds = system.any_record, list(system.runs)
     command, corpus = record["command"], record["stamp"]["corpus"]
+    if "fusion" in record:
+        folder = f"results/{corpus}/{system.slug}/seed_"
+        return "\n".join(fusion_line(run, f"{folder}{seed}") for seed, run in system.runs.items())
     num_processes = int(record["fingerprint"].get("run", {}).get("num_processes", 1))
     words = ["python"] if num_processes == 1 else ["torchrun", "--nproc_per_node", str(num_processes)]
     words += [command["recipe"], f"hparams/{command['hparams']}", "--data_folder", shlex.quote(f"/corpora/{corpus}")]

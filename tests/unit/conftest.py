@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from emorec_lobes.evaluation.predictions import Predictions
+from emorec_lobes.evaluation.predictions import Predictions, write_predictions
 from emorec_lobes.evaluation.report import results_record
 from emorec_lobes.labels import FOUR_CLASSES
 
@@ -88,3 +88,41 @@ def strict_run():
         return Predictions.concatenate(parts)
 
     return make
+
+
+@pytest.fixture
+def write_whole_run(strict_run):
+    """`write_whole_run(folder, seed, skill, ...)`: all that a recipe leaves, of 3 folds and 6 speakers; no weights."""
+
+    def write(folder, seed=1, skill=2.0, corpus="emodb", overrides=None, stamp=None, speaker="{}", with_history=True):
+        table = strict_run(skill=skill, scale=1.5, seed=seed)
+        columns = (table.ids, table.folds, table.splits, [speaker.format(name) for name in table.speakers])
+        table = Predictions(*columns, table.targets, table.labels, table.probabilities)
+        overrides = {"skill": str(skill), **(overrides or {}), "seed": str(seed)}
+        record = results_record(
+            table.only("test"),
+            {**STAMP, "corpus": corpus, "scheme": "speaker_groups", "num_folds": 3, "seed": seed, **(stamp or {})},
+            {"config": f"{seed}", "data": "77c1"},
+            {"recipe": "recipes/IEMOCAP/train_ser.py", "hparams": "ser_small.yaml", "overrides": overrides,
+             "fingerprint": "0f3a"},
+        )  # fmt: skip
+        write_predictions(folder / "predictions.csv", table)
+        (folder / "results.json").write_text(json.dumps(record))
+        entries = {
+            f"emodb_{number:04}": {
+                "wav": f"{{data_root}}/{number}.wav", "duration": 1 + number * 7 % 240 / 40, "emotion": "sad",
+                "raw_emotion": "T", "session": str(number % 3 + 1), "kind": ("improvised", "scripted")[number % 4 == 0],
+            }
+            for number in range(240)
+        }  # fmt: skip
+        (folder / "manifest.json").write_text(json.dumps(entries))
+        for fold in (1, 2, 3) if with_history else ():
+            rows = [
+                {"update": update, "train": {"loss": seed / update}, "valid": {"uar": 0.5 + update / 100}}
+                for update in (10, 20, 30)
+            ]
+            (folder / f"fold_{fold}").mkdir()
+            (folder / f"fold_{fold}/history.json").write_text(json.dumps({"rows": rows, "chosen_update": 20}))
+        return folder
+
+    return write

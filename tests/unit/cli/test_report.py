@@ -1,6 +1,8 @@
 """`emorec report`: to the terminal, into a file, and as a check that the file is what the records say."""
 
+import numpy as np
 import pytest
+import soundfile
 from matplotlib.image import imread
 
 from emorec_lobes.cli.main import main
@@ -75,3 +77,67 @@ def test_a_file_without_the_marks_is_refused_before_anything_is_kept(two_systems
     words = ["--into", readme, "--name", "other", "--keep", tmp_path / "kept"]
     assert report(two_systems, *words) == 2
     assert "<!-- results:other:begin -->" in capsys.readouterr().err and not (tmp_path / "kept").exists()
+
+
+@pytest.fixture
+def whole_run(tmp_path, write_whole_run):
+    """A run with its answers and manifest, and the corpus it was made of: sines, louder from file to file."""
+    run = write_whole_run(tmp_path / "whole/seed_1")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    wave = np.sin(np.arange(800) / 8)
+    for number in range(240):
+        soundfile.write(corpus / f"{number}.wav", wave * (number + 1) / 241, 16_000)
+    return run
+
+
+def test_a_whole_report_is_written_and_its_place_is_told(whole_run, tmp_path, capsys):
+    assert report(tmp_path / "whole", "--to", tmp_path / "deep/out", "--data-folder", tmp_path / "corpus") == 0
+    out, err = capsys.readouterr()
+    assert "| `ser_small` |" in out and f"Report: {tmp_path}/deep/out/index.html" in err
+    names = sorted(path.name for path in (tmp_path / "deep/out").iterdir())
+    assert names == ["index.html", "results.csv", "results.md", "results.tex"]
+    page = (tmp_path / "deep/out/index.html").read_text()
+    assert "Level: UAR" in page and "Duration: UAR" in page and "Session: UAR" in page
+
+
+def test_a_manifest_elsewhere_is_named_and_without_one_the_report_says_what_it_lacks(whole_run, tmp_path, capsys):
+    words = [whole_run, "--to", tmp_path / "out"]
+    (whole_run / "manifest.json").rename(tmp_path / "other.json")
+    assert report(*words) == 0 and "there is no manifest with durations" in (tmp_path / "out/index.html").read_text()
+    assert report(*words, "--manifest", tmp_path / "other.json") == 0
+    assert "Duration: UAR" in (tmp_path / "out/index.html").read_text()
+
+
+def test_runs_that_are_not_finished_are_named(whole_run, tmp_path, capsys):
+    (tmp_path / "whole/seed_2/fold_1").mkdir(parents=True)
+    assert report(tmp_path / "whole", "--to", tmp_path / "out") == 0
+    assert f"Left out, not all folds are finished: {tmp_path}/whole/seed_2\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words", "says"),
+    [
+        (lambda run: (run / "results.json").unlink(), [], "holds no results.json of all folds"),
+        (lambda run: (run / "predictions.csv").unlink(), [], "predictions.csv must be there"),
+        (lambda run: (run / "manifest.json").write_text("{"), [], "manifest.json is not valid JSON"),
+        (lambda run: (run / "manifest.json").unlink(), ["--data-folder", "x"], "must come with a manifest"),
+        (lambda run: None, ["--data-folder", "x"], "0.wav must be an audio file, but does not exist"),
+        (
+            lambda run: (run / "manifest.json").write_text((run / "manifest.json").read_text().replace("_0007", "_9")),
+            [],
+            "must hold the tested utterance 'emodb_0007'",
+        ),
+    ],
+)
+def test_what_cannot_be_reported_is_one_line_and_nothing_is_written(whole_run, tmp_path, capsys, spoil, words, says):
+    spoil(whole_run)
+    assert report(whole_run, *words, "--to", tmp_path / "out") == 2
+    err = capsys.readouterr().err
+    assert says in err and err.startswith("emorec: ") and err.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("words", [["--manifest", "x.json"], ["--data-folder", "x"]])
+def test_options_of_the_whole_report_need_its_place(two_systems, capsys, words):
+    assert report(two_systems, *words) == 2
+    assert "must come with `--to`" in capsys.readouterr().err
