@@ -102,7 +102,7 @@ def _is_running(process: int) -> bool:
 
 
 @contextmanager
-def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
+def locked(folder: Path, what: str, wait: bool = False, shared: bool = False) -> Iterator[None]:
     """Holds a folder for this process; the lock goes with the process, even a killed one.
 
     Arguments
@@ -113,6 +113,8 @@ def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
         What uses the folder, for the message, e.g. "run".
     wait : bool
         Whether to wait for another process that holds it, with a warning, in place of an error.
+    shared : bool
+        Whether others that share it may hold it at the same time.
 
     Raises
     ------
@@ -122,13 +124,14 @@ def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as stream:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             if not wait:
                 raise ConfigError(f"Another {what} is using {folder}. Wait for it, or choose another folder.") from None
             _logger.warning("Waiting for another %s that is using %s.", what, folder)
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            fcntl.flock(stream, kind)
         # A data-loading process would hold it too, and for seconds after this one was killed.
         os.register_at_fork(after_in_child=stream.close)
         yield

@@ -19,6 +19,7 @@ COMMANDS = {
     "synth": "emorec_lobes.cli.synth",
     "predict": "emorec_lobes.cli.predict",
     "fuse": "emorec_lobes.cli.fuse",
+    "cv": "emorec_lobes.cli.cv",
     "report": "emorec_lobes.cli.report",
     "probe": "emorec_lobes.cli.probe",
 }
@@ -53,7 +54,11 @@ def _run(words: list[str]) -> int:
         _parser(COMMANDS).print_help()
         return EXIT_BAD_INPUT
     if words[0] in COMMANDS:
-        args = _parser([words[0]]).parse_args(words)
+        parser = _parser([words[0]])
+        args, others = parser.parse_known_args(words)
+        if others and not hasattr(args, "overrides"):
+            parser.error(f"unrecognized arguments: {' '.join(others)}")
+        args.overrides = others
         return args.run(args)
     if not words[0].startswith("-"):
         raise ConfigError(not_one_of("command", words[0], COMMANDS))

@@ -72,13 +72,14 @@ def compare(places: Sequence[Path], base: Path | None = None, metric: str | None
         chosen = read_records([base])
     systems = group_records(records)
     compared_with = base_of(systems, chosen)
-    metric = metric or _score_that_chose(records.values())
+    metric = metric or score_that_chose(records.values())
     rows = [_row(system, compared_with, metric) for system in systems]
     rows.sort(key=lambda row: (row.system is not compared_with, -row.score, row.system.name))
     return Table(tuple(rows), compared_with, metric, tuple(records))
 
 
-def _score_that_chose(records: Iterable[Record]) -> str:
+def score_that_chose(records: Iterable[Record]) -> str:
+    """The score by which validation chose in all runs alike, else the UAR."""
     chosen_on = {str(record["stamp"].get("checkpoint_chosen_on")) for record in records}
     return next((metric for metric in METRICS if chosen_on == {f"validation {metric}"}), "uar")
 

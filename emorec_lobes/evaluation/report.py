@@ -125,7 +125,7 @@ def corpus_title(record: Record) -> str:
 
 def terminal_table(record: Record) -> str:
     """The result as aligned plain text: folds, pooled scores, confusion matrix, protocol."""
-    return _compose(record, f"Results: {corpus_title(record)}", _aligned)
+    return _compose(record, f"Results: {corpus_title(record)}", aligned)
 
 
 def markdown_table(record: Record) -> str:
@@ -197,7 +197,7 @@ def rounded(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
     """First column to the left, numbers to the right, a rule under the headings."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []

@@ -28,8 +28,13 @@ def fold_fingerprint(
         "config": settings.fingerprint(),
         "data": data_fingerprint(fold, utterances, task.audio_hashes),
         "features": dict(task.features),
-        "run": {name: str(run_opts[name]) for name in RUN_OPTIONS} | {"num_processes": str(num_processes())},
+        "run": run_fingerprint(run_opts),
     }
+
+
+def run_fingerprint(run_opts: Any) -> dict[str, str]:
+    """The options of the run that change what is computed."""
+    return {name: str(run_opts[name]) for name in RUN_OPTIONS} | {"num_processes": str(num_processes())}
 
 
 def check_fingerprint(folder: Path, fingerprint: Mapping[str, Any]) -> None:

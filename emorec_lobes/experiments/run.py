@@ -4,7 +4,7 @@ import io
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, redirect_stderr
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ from emorec_lobes.files import locked, read_json, write_json
 from emorec_lobes.labels import ordered
 
 CLAIM = "config.json"
+ALL, NONE = "all", "none"  # of the folds
 
 # Debug modes, old names of --precision, and checkpoints in the middle of an epoch, from which
 # our sampler could not go on exactly.
@@ -104,7 +105,7 @@ def run_recipe(solve: FoldSolver, task_class: type[Task], argv: Sequence[str] | 
 
 def _run_recipe(solve: FoldSolver, task_class: type[Task], argv: Sequence[str] | None) -> int:
     record = run(solve, task_class, *read_command_line(argv))
-    if if_main_process():
+    if record is not None and if_main_process():
         print(terminal_table(record))
     return 0
 
@@ -125,18 +126,19 @@ def read_command_line(argv: Sequence[str] | None) -> tuple[Settings, Any]:
     return read_settings(Path(hparams_file), overrides), run_opts
 
 
-def run(solve: FoldSolver, task_class: type[Task], settings: Settings, run_opts: Any) -> dict[str, Any]:
+def run(solve: FoldSolver, task_class: type[Task], settings: Settings, run_opts: Any) -> dict[str, Any] | None:
     """Trains and evaluates the folds that are asked for and not finished.
 
     Returns
     -------
-    dict
-        The results record: pooled over all folds, or of the one fold asked for.
+    dict, optional
+        The results record: pooled over all folds, or of the one fold asked for; None where none was.
     """
     check_device(run_opts["device"] or "cpu")
     settings.build()  # What cannot be built is told now, not after hours of extraction.
     folder = Path(settings["output_folder"])
-    with locked(folder, "run") if if_main_process() else nullcontext():
+    alone = settings["fold"] in (ALL, NONE)
+    with _locked(folder, shared=not alone):
         check_claim(folder, settings)
         utterances, info = load_corpus(settings, folder)
         folds = make_folds(
@@ -156,13 +158,20 @@ def run(solve: FoldSolver, task_class: type[Task], settings: Settings, run_opts:
             check_leakage(fold, utterances, task.audio_hashes)
         # Only now: settings that are refused must not keep the folder from the next, mended ones.
         if if_main_process():
-            write_json(folder / CLAIM, {"fingerprint": settings.fingerprint(), "settings": settings.identity()})
+            claim = {"fingerprint": settings.fingerprint(), "settings": settings.identity()}
+            write_json(folder / CLAIM, {**claim, "folds": [fold.name for fold in folds]})
         stamped |= task.stamp(settings)
-        records = [run_fold(solve, task, settings, run_opts, fold, utterances, stamped) for fold in chosen]
+        with nullcontext() if alone else _locked(folder / f"fold_{chosen[0].name}"):
+            records = [run_fold(solve, task, settings, run_opts, fold, utterances, stamped) for fold in chosen]
         if len(chosen) < len(folds):
-            return records[0]
+            return records[0] if records else None
         finished = [Path(folder) / f"fold_{fold.name}" for fold in folds]
         return pool(folder, stamped, command(settings, run_opts), finished, drawn_units(stamped, utterances))
+
+
+def _locked(folder: Path, shared: bool = False) -> AbstractContextManager[None]:
+    """Single folds of one run share its folder, and each holds its own; all of them hold the run's folder alone."""
+    return locked(folder, "run", shared=shared) if if_main_process() else nullcontext()
 
 
 def load_corpus(settings: Settings, folder: Path) -> tuple[dict[str, Utterance], ManifestInfo]:
@@ -193,12 +202,12 @@ def load_corpus(settings: Settings, folder: Path) -> tuple[dict[str, Utterance],
 
 
 def choose_folds(folds: Sequence[Fold], wanted: Any) -> list[Fold]:
-    """The folds named by `fold`: `all`, or one fold's name."""
-    if wanted == "all":
-        return list(folds)
+    """The folds named by `fold`: `all`, one fold's name, or `none`, which only prepares corpus and features."""
+    if wanted in (ALL, NONE):
+        return list(folds) if wanted == ALL else []
     chosen = [fold for fold in folds if fold.name == str(wanted)]
     if not chosen:
-        raise ConfigError(not_one_of("fold", wanted, ["all", *(fold.name for fold in folds)]))
+        raise ConfigError(not_one_of("fold", wanted, [ALL, NONE, *(fold.name for fold in folds)]))
     return chosen
 
 

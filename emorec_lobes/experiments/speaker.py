@@ -20,7 +20,7 @@ from emorec_lobes.evaluation.report import versions
 from emorec_lobes.evaluation.speaker_report import speaker_table
 from emorec_lobes.evaluation.verification import verification_record
 from emorec_lobes.experiments.command import command
-from emorec_lobes.experiments.fingerprint import FINGERPRINT, RUN_OPTIONS, check_fingerprint, num_processes
+from emorec_lobes.experiments.fingerprint import FINGERPRINT, check_fingerprint, run_fingerprint
 from emorec_lobes.experiments.run import CLAIM, check_claim, read_command_line
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.experiments.speaker_data import SpeakerData, crops_dataset, read_data, wave_augment, whole_dataset
@@ -73,7 +73,7 @@ def run(brain_class: type[SpeakerBrain], settings: Settings, run_opts: Any) -> d
         fingerprint = {
             "config": settings.fingerprint(),
             **data.fingerprints(),
-            "run": {name: str(run_opts[name]) for name in RUN_OPTIONS} | {"num_processes": str(num_processes())},
+            "run": run_fingerprint(run_opts),
         }
         check_fingerprint(folder, fingerprint)
         if (folder / "results.json").exists():

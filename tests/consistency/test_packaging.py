@@ -66,6 +66,15 @@ def test_a_document_names_only_commands_targets_and_files_that_exist(path):
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+def test_recipes_and_hyperparameter_files_are_installed_with_the_package(tmp_path):
+    command = [sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    package = tmp_path / "emorec_lobes"
+    for kind, pattern in (("recipes", "*/*.py"), ("hparams", "*.yaml")):
+        built = {str(path.relative_to(package)) for path in (package / kind).rglob("*.*")}
+        assert built == {str(path.relative_to(ROOT)) for path in (ROOT / kind).glob(pattern)}
+
+
 def test_the_machine_check_names_a_missing_compiler(tmp_path):
     command = [sys.executable, str(ROOT / ".ci" / "check_machine.py")]
     done = subprocess.run(command, env={"CC": str(tmp_path / "cc"), "PATH": ""}, capture_output=True, text=True)

@@ -46,6 +46,15 @@ def test_files_that_belong_together_appear_together_or_not_at_all(tmp_path, monk
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "old", "b": "old"}
 
 
+@pytest.mark.parametrize("held_alone", [True, False])
+def test_only_those_that_share_a_folder_hold_it_together(tmp_path, held_alone):
+    with locked(tmp_path, "run", shared=True), locked(tmp_path, "run", shared=True):
+        pass
+    held, wanted = locked(tmp_path, "run", shared=not held_alone), locked(tmp_path, "run", shared=held_alone)
+    with held, pytest.raises(ConfigError, match="Another run is using"), wanted:
+        pass
+
+
 def test_a_folder_is_free_when_its_holder_is_killed_although_a_process_forked_from_it_lives_on(tmp_path):
     reading, writing = os.pipe()
     holder = os.fork()

@@ -1,0 +1,31 @@
+"""`emorec cv`: what it refuses, each in one line, before anything is run."""
+
+import pytest
+
+from emorec_lobes.cli.main import main
+
+GOOD = ("cv", "IEMOCAP/train_ser.py", "ser_mel")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("cv", "IEMOCAP/train_sre.py", "ser_mel"), "`recipe` must be one of IEMOCAP/train_ad.py, "),
+        (("cv", "IEMOCAP/train_ser.py", "ser_mell"), "Did you mean 'ser_mel.yaml'?"),
+        (("cv", "IEMOCAP/train_ser.py", __file__), "`hparams` must be a file that ends in .yaml, but is "),
+        ((*GOOD, "--seeds", "1-"), "`seeds` must be numbers such as 1-3 or 1,2,5, but is '1-' instead."),
+        ((*GOOD, "--folds", "first"), "`folds` must be numbers such as 1-3 or 1,2,5, but is 'first' instead."),
+        ((*GOOD, "--jobs", "0"), "`jobs` must be 1 or more, but is 0 instead."),
+        ((*GOOD, "--threads", "-2"), "`threads` must be 1 or more, but is -2 instead."),
+        ((*GOOD, "--engine", "slurm"), "`engine` must be one of local, but is 'slurm' instead."),
+        (GOOD, "`data_folder` must be given: add --data_folder FOLDER."),
+        ((*GOOD, "--data_folder", "x", "--lrr", "1"), "has no key `lrr`. Did you mean --lr?"),
+        ((*GOOD, "--data_folder", "x", "--seed", "1"), "`--seed` must be left to this command, but is given."),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(words, complaint, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("emorec: ") and printed.count("\n") == 1 and complaint in printed
+    assert list(tmp_path.iterdir()) == []
