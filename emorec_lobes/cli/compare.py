@@ -13,8 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             name.lower(),
             type=Path,
             metavar=name,
-            help="predictions.csv, a run's folder, a folder of seed_<n> runs; or .csv, .tsv, .json, .jsonl with a column of "
-            "ids and one of predictions; or lines of an id and an emotion",
+            help="predictions.csv, a run's folder, a folder of seed_<n> runs; .csv, .tsv, .json or .jsonl with a column "
+            "of ids and one of predictions; or lines of an id and an emotion",
         )
     for name in ("id", "prediction", "target", "speaker"):
         parser.add_argument(f"--{name}-column", metavar="NAME", help=f"the column of {name}s, in tables of others")

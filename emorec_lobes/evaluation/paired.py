@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse, special, stats
 
 from emorec_lobes.evaluation.metrics import METRICS, count_confusions, from_confusion
 from emorec_lobes.evaluation.pairing import Pair
@@ -156,7 +156,7 @@ def student_band(
         return {"low": least, "high": 1.0}
     parts = [(float(drawn.var(ddof=1)) * num_units / (num_units - 1), num_units - 1)]
     parts += [(float(scores.var(ddof=1)) / len(scores), len(scores) - 1) for scores in seeds if len(scores) > 1]
-    reach = float(stats.t.ppf((1 + level) / 2, joint_freedom(parts)) * np.sqrt(sum(part for part, _ in parts)))
+    reach = float(special.stdtrit(joint_freedom(parts), (1 + level) / 2) * np.sqrt(sum(part for part, _ in parts)))
     if log_odds and 0 < value < 1:
         # The slope of the log odds turns a standard error of the score into theirs.
         middle, reach = np.log(value / (1 - value)), reach / (value * (1 - value))
