@@ -13,13 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             name.lower(),
             type=Path,
             metavar=name,
-            help="predictions.csv, a run's folder, a folder of seed_<n> runs; .csv, .tsv, .json or .jsonl with a column "
+            help="predictions.csv, a run's folder, a folder of seed_<n> runs; .csv, .tsv, .json, .jsonl with a column "
             "of ids and one of predictions; or lines of an id and an emotion",
         )
     for name in ("id", "prediction", "target", "speaker"):
         parser.add_argument(f"--{name}-column", metavar="NAME", help=f"the column of {name}s, in tables of others")
     parser.add_argument(
-        "--map", nargs="+", default=[], metavar="LABEL=EMOTION", help="what labels mean, e.g. hap=happy 0=angry"
+        "--map", nargs="+", default=[], metavar="LABEL=EMOTION", help="what labels mean, e.g. 0=angry glad=happy"
     )
     parser.add_argument(
         "--targets", type=Path, metavar="FILE", help="has the targets, if A has not; any of these kinds"

@@ -99,8 +99,8 @@ def read_answers(path: Path, reading: Reading, what: str = "prediction") -> Answ
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "test_fold1_predict.txt")
-    ...     _ = path.write_text("Ses01F_impro01_F000 neu\\nSes01F_impro01_F001 hap\\n")
-    ...     read_answers(path, Reading(label_map={"hap": "happy"})).predictions
+    ...     _ = path.write_text("Ses01F_impro01_F000 neu\\nSes01F_impro01_F001 glad\\n")
+    ...     read_answers(path, Reading(label_map={"glad": "happy"})).predictions
     {'Ses01F_impro01_F000': 'neutral', 'Ses01F_impro01_F001': 'happy'}
     """
     if path.name.endswith("results.json"):

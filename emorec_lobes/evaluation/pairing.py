@@ -94,15 +94,13 @@ def pair(
 
 def _by_one_name(files: Sequence[Answers]) -> list[Answers]:
     """The same files, their ids without the corpus's name where they match no other way."""
-    ids = [list(file.predictions or file.targets) for file in files]
-    if all(not set(ids[0]).isdisjoint(each) for each in ids):
-        return list(files)
-    names = {name for each in ids if (name := _corpus_in(each))}
-    if not names:
-        return list(files)
-    pattern = re.compile(f"^({'|'.join(map(re.escape, sorted(names)))})[_-]")
-    renamed = [{item: pattern.sub("", item) for item in each} for each in ids]
-    return [_renamed(file, each) for file, each in zip(files, renamed, strict=True)]
+    names = [name for file in files if (name := _corpus_in(list(file.predictions or file.targets)))]
+    for candidate in (None, *dict.fromkeys(names)):
+        renamed = [_without(file, candidate) for file in files] if candidate else list(files)
+        first, *others = (set(file.predictions or file.targets) for file in renamed)
+        if all(first & ids for ids in others):
+            return renamed
+    return list(files)
 
 
 def _corpus_in(ids: Sequence[str]) -> str | None:
@@ -111,13 +109,16 @@ def _corpus_in(ids: Sequence[str]) -> str | None:
     return word if word and all(re.match(f"{re.escape(word)}[_-].", item) for item in ids) else None
 
 
-def _renamed(file: Answers, names: Mapping[str, str]) -> Answers:
-    if len(set(names.values())) < len(names):
-        raise DataError(f"{file.path} must have an id once, but has some with and without its corpus. Leave one out.")
+def _without(file: Answers, corpus: str) -> Answers:
+    """The file with ids that do not begin with the corpus."""
     columns = {
-        column: {names.get(item, item): value for item, value in getattr(file, column).items()}
-        for column in ("predictions", "targets", "speakers")
+        name: {re.sub(f"^{re.escape(corpus)}[_-]", "", item): value for item, value in getattr(file, name).items()}
+        for name in ("predictions", "targets", "speakers")
     }
+    if len(columns["predictions"]) < len(file.predictions):
+        raise DataError(
+            f"{file.path} must have an id once, but has one with and without {corpus!r} before it. Leave one out."
+        )
     return replace(file, **columns)
 
 
