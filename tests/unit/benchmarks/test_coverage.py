@@ -26,17 +26,17 @@ def benchmark():
 def test_a_population_scores_what_it_says_it_does(benchmark, place):
     population = benchmark.POPULATIONS[place]
     generator = np.random.default_rng(2)
-    drawn = [population.draw(generator) for _ in range(400)]
+    drawn = [population.draw(generator) for _ in range(300)]
     for side, truth in enumerate(population.truth()):
         found = [scores(each.targets, each.answers[side][0], each.labels)["uar"] for each in drawn]
-        assert np.mean(found) == pytest.approx(truth["uar"], abs=4 * np.std(found) / 20)
+        assert np.mean(found) == pytest.approx(truth["uar"], abs=4 * np.std(found) / np.sqrt(300))
 
 
 def test_ten_speakers_are_enough_for_the_intervals_of_a_comparison_and_not_for_percentiles(benchmark):
-    """150 simulations: 0.95 has a standard error of 0.018."""
-    shares = benchmark.measure(benchmark.POPULATIONS[0], "uar", num_simulations=150, num_resamples=300, seed=0)
+    """100 simulations: 0.95 has a standard error of 0.022."""
+    shares = benchmark.measure(benchmark.POPULATIONS[0], "uar", num_simulations=100, num_resamples=300, seed=0)
     for share in shares:
-        assert 0.89 <= share["Student's t"] <= 1
+        assert 0.88 <= share["Student's t"] <= 1
         assert share["percentiles"] < share["Student's t"]
     assert shares[0]["over utterances"] < 0.8, "one speaker's utterances resemble each other"
 
@@ -44,7 +44,7 @@ def test_ten_speakers_are_enough_for_the_intervals_of_a_comparison_and_not_for_p
 @pytest.mark.slow
 @pytest.mark.parametrize("place", range(6))
 def test_the_intervals_hold_their_level_within_two_points(benchmark, place):
-    shares = benchmark.measure(benchmark.POPULATIONS[place], "uar", num_simulations=2000, num_resamples=600, seed=1)
+    shares = benchmark.measure(benchmark.POPULATIONS[place], "uar", num_simulations=1000, num_resamples=600, seed=0)
     print("", benchmark.POPULATIONS[place].name, *(share["Student's t"] for share in shares), sep="\n")
     for share in shares:
         assert 0.93 <= share["Student's t"] <= 0.97
