@@ -18,8 +18,9 @@ def read_rows(path: Path, repairs: Mapping[int, str] | None = None) -> list[Row]
     Arguments
     ---------
     path : Path
-        .csv or .tsv with a header line; .json with a list of objects, or with an object of objects whose
-        keys are the ids; .jsonl with an object a line. UTF-8.
+        .csv (separated by whichever of `,`, `;`, tab and `|` its header has most) or .tsv with a header line; .json
+        with a list of objects, or with an object of objects whose keys are the ids; .jsonl with an object a line.
+        UTF-8.
     repairs : mapping, optional
         Codes of wrong characters -> what to read in their place.
 
@@ -79,7 +80,9 @@ def _read_separated(text: str, path: Path, separator: str) -> list[Row]:
 
 
 def _read_csv(text: str, path: Path) -> list[Row]:
-    return _read_separated(text, path, ",")
+    # Spreadsheets of many countries write semicolons; the header says which it is.
+    header = text.partition("\n")[0]
+    return _read_separated(text, path, max(",;\t|", key=header.count))
 
 
 def _read_tsv(text: str, path: Path) -> list[Row]:

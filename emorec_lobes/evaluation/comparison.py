@@ -178,8 +178,8 @@ def _row_cells(row: Row, others: Sequence[str], has_base: bool) -> list[str]:
         *(rounded(float(np.mean(system.scores(metric)))) for metric in others),
     ]
     if has_base:
-        band = f" ({_span(row.difference_band, _signed)})" if row.difference_band else ""
-        cells += ["-" if row.difference is None else _signed(row.difference) + band]
+        band = f" ({_span(row.difference_band, signed)})" if row.difference_band else ""
+        cells += ["-" if row.difference is None else signed(row.difference) + band]
     return cells
 
 
@@ -187,7 +187,7 @@ def _span(band: Band | None, form: Callable[[float], str] = rounded) -> str:
     return "-" if band is None else f"{form(band['low'])} to {form(band['high'])}"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
     """With its sign, and no sign where it rounds to nothing."""
     text = f"{value:+.3f}"
     return "0.000" if float(text) == 0 else text.replace("-", "−")

@@ -163,7 +163,7 @@ def _draw_both_levels(
     for side in sides:
         if len(side) > 1:
             parts.append((from_confusion(side.sum(axis=1))[metric].var(ddof=1) / len(side), len(side) - 1))
-    tail = stats.t.ppf((1 - level) / 2, _joint_freedom(parts))
+    tail = stats.t.ppf((1 - level) / 2, joint_freedom(parts))
     for values in signed:
         num_seeds = values.shape[1]
         if num_seeds > 1:
@@ -173,7 +173,7 @@ def _draw_both_levels(
     return drawn
 
 
-def _joint_freedom(parts: Sequence[tuple[float, int]]) -> float:
+def joint_freedom(parts: Sequence[tuple[float, int]]) -> float:
     """Welch and Satterthwaite's degrees of freedom of a sum of variances, each with its own."""
     total = sum(variance for variance, _ in parts)
     if total == 0:

@@ -38,7 +38,7 @@ RULES = {
     "files": Rule(BASE),
     "lengths": Rule(BASE, at_top=("torch",)),
     "corpora": Rule(BASE, at_top=(*ARRAYS, "scipy"), inside=("espeakng_loader",)),
-    "evaluation": Rule(BASE, at_top=("numpy", "scipy", "sklearn", "matplotlib")),
+    "evaluation": Rule((*BASE, "corpora.rows"), at_top=("numpy", "scipy", "sklearn", "matplotlib")),
     "models": Rule(("errors", "units", "labels", "lengths"), at_top=("torch", "speechbrain.nnet", "speechbrain.lobes")),
     "features": Rule(
         (*BASE, "lengths", "corpora.manifest"),
