@@ -161,7 +161,7 @@ def test_refitting_trains_on_the_validation_speakers_too_for_the_chosen_number_o
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ({"fold": 9}, ["`fold` must be one of all, 1, 2, 3", "'9'"]),
+        ({"fold": 9}, ["`fold` must be one of all, none, 1, 2, 3", "'9'"]),
         ({"batchsize": 9}, ["has no key `batchsize`", "--batch_size"]),
         ({"labels": "[sad, angry]"}, ["`labels` must be in the order angry, sad"]),
         ({"labels": "[angry, happy]"}, ["happy is not. Leave it out"]),

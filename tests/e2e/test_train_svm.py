@@ -203,7 +203,7 @@ def test_a_fold_finished_on_one_corpus_does_not_stand_for_another(svm, tones, tm
         ({"normalise": "speakers"}, ["`normalise` must be one of", "Did you mean 'speaker'"]),
         ({"max_iterations": 0}, ["`max_iterations` must be a whole number from 1 up"]),
         ({"batch_size": 4}, ["has no key `batch_size`"]),
-        ({"fold": 9}, ["`fold` must be one of all, 1, 2, 3"]),
+        ({"fold": 9}, ["`fold` must be one of all, none, 1, 2, 3"]),
         ({"encoder_dim": 40}, ["encoder", "num_layers", "encoder_dim", "80"]),
         ({"data_folder": "/nonexistent"}, ["/nonexistent"]),
     ],
