@@ -8,7 +8,7 @@ from speechbrain.nnet.schedulers import update_learning_rate
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
-from emorec_lobes.brains.base import EmotionBrain
+from emorec_lobes.brains.base import EmotionBrain, mean_over_segments
 from emorec_lobes.labels import UNKNOWN_SPEAKER
 from emorec_lobes.lengths import lens_to_mask
 
@@ -85,8 +85,6 @@ class ADBrain(EmotionBrain):
         The windows of all utterances go through the model together, `segments_per_forward` at a time.
         """
         is_real = lens_to_mask(lens, windows.shape[1])  # (B, N)
-        owner = is_real.nonzero()[:, 0]
         parts = windows[is_real].split(self.hparams.segments_per_forward)
         scores = torch.cat([self.modules.model(part).emotion.float() for part in parts])
-        sums = scores.new_zeros(len(windows), scores.shape[1]).index_add_(0, owner, scores.softmax(dim=1))
-        return (sums / is_real.sum(dim=1, keepdim=True)).clamp_min(1e-12).log()
+        return mean_over_segments(scores.softmax(dim=1), is_real.float())

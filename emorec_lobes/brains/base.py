@@ -227,5 +227,33 @@ class EmotionBrain(UpdatesBrain):
         return {name: found[name] for name in METRICS}
 
 
+def mean_over_segments(probabilities: Tensor, weights: Tensor) -> Tensor:
+    """Each utterance's mean of its segments' probabilities, as logs.
+
+    Arguments
+    ---------
+    probabilities : torch.Tensor, (S, K)
+        Of all real segments, utterance after utterance.
+    weights : torch.Tensor, (B, N)
+        What each of an utterance's segments counts; zero where there is none.
+
+    Returns
+    -------
+    torch.Tensor, (B, K)
+
+    Example
+    -------
+    >>> found = mean_over_segments(torch.tensor([[0.2], [0.8], [0.5]]), torch.tensor([[1.0, 3.0], [1.0, 0.0]]))
+    >>> found.exp()
+    tensor([[0.6500],
+            [0.5000]])
+    """
+    is_real = weights > 0
+    weighted = probabilities * weights[is_real].unsqueeze(-1)
+    sums = probabilities.new_zeros(len(weights), probabilities.shape[-1])
+    sums = sums.index_add_(0, is_real.nonzero()[:, 0], weighted)
+    return (sums / weights.sum(dim=1, keepdim=True)).clamp_min(1e-12).log()
+
+
 def _not_finite(update: int) -> str:
     return f"The loss is no longer a number, by update {update} at the latest. Lower --lr, or use --precision fp32."

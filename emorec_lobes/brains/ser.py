@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, nll_loss
 
-from emorec_lobes.brains.base import EmotionBrain
+from emorec_lobes.brains.base import EmotionBrain, mean_over_segments
 
 
 class SERBrain(EmotionBrain):
@@ -99,6 +99,4 @@ class SERBrain(EmotionBrain):
         ]
         probabilities = torch.cat(logits).float().softmax(dim=-1)
         weights = (num_valid if self.hparams.segment_weights == "frames" else is_real).float()  # (B, N)
-        weighted = probabilities * weights[is_real].unsqueeze(-1)
-        sums = probabilities.new_zeros(len(segments), probabilities.shape[-1]).index_add_(0, owner, weighted)
-        return (sums / weights.sum(dim=1, keepdim=True)).clamp_min(1e-12).log()
+        return mean_over_segments(probabilities, weights)

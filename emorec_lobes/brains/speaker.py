@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from emorec_lobes.brains.base import UpdatesBrain
-from emorec_lobes.lengths import lens_to_frames
 
 
 class SpeakerBrain(UpdatesBrain):
@@ -73,15 +72,13 @@ class SpeakerBrain(UpdatesBrain):
     def _features(self, batch: Any, subtract_mean: bool | None = None) -> tuple[Tensor, Tensor | None]:
         """Filter banks (B, T, M) and relative lengths (B,), None where nothing is padded."""
         waves, lens = batch.wave.data.to(self.device), batch.wave.lengths
-        # In full precision: log energies of quiet frames need it.
-        with torch.no_grad(), torch.autocast(self.device_type, enabled=False):
+        with torch.no_grad():
             if (lens == 1).all():
                 features, frame_lens = self.filter_bank(waves), None
             else:
-                samples = lens_to_frames(lens, waves.shape[1])
-                features = self.filter_bank(waves, lens.to(self.device))
-                frames = [self.filter_bank.num_frames(count) for count in samples.tolist()]
-                frame_lens = torch.tensor(frames, device=self.device) / features.shape[1]
+                lens = lens.to(self.device)
+                features = self.filter_bank(waves, lens)
+                frame_lens = self.filter_bank.mask(lens, waves.shape[1]).sum(dim=1) / features.shape[1]
             if self.hparams.subtract_mean if subtract_mean is None else subtract_mean:
                 # What stands at padded frames counts for nothing behind this.
                 features = features - _mean_over_time(features, frame_lens).unsqueeze(1)

@@ -1,6 +1,5 @@
 """Who trains, who validates and who is tested: folds as pure functions of the manifest."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -9,6 +8,7 @@ from typing import Any
 from emorec_lobes.corpora.manifest import SPLITS, Utterance
 from emorec_lobes.corpora.speaker_groups import balanced_groups, listed_groups, person
 from emorec_lobes.errors import ProtocolError, not_one_of
+from emorec_lobes.names import natural
 
 # Scheme -> the manifest field that tells its groups apart.
 SCHEMES = {
@@ -96,7 +96,7 @@ def groups(
             f"speaker_groups, but comes with {num_options} instead. Set the other ones to null."
         )
     values = _field_values(utterances, scheme, SCHEMES[scheme])
-    names = sorted(set(values.values()), key=_natural)
+    names = sorted(set(values.values()), key=natural)
     if scheme == "speaker_groups":
         teams = (
             listed_groups(names, speaker_groups)
@@ -258,9 +258,9 @@ def _paired_folds(utterances: Mapping[str, Utterance], scheme: str, protocol: st
         )
     sessions = _field_values(utterances, scheme, "session")
     folds = []
-    for session in sorted(set(sessions.values()), key=_natural):
+    for session in sorted(set(sessions.values()), key=natural):
         speakers = sorted(
-            {str(utterances[each].speaker) for each, at in sessions.items() if at == session}, key=_natural
+            {str(utterances[each].speaker) for each, at in sessions.items() if at == session}, key=natural
         )
         if len(speakers) != 2:
             raise ProtocolError(
@@ -287,8 +287,3 @@ def _field_values(utterances: Mapping[str, Utterance], scheme: str, field: str) 
             f"have none, the first is {without[0]!r}. {_CURES[field]}."
         )
     return values
-
-
-def _natural(name: str) -> list[str | int]:
-    """A sort key that puts 2 before 10."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]

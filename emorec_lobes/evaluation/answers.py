@@ -9,6 +9,7 @@ from emorec_lobes.corpora.rows import Row, read_rows, read_text
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.evaluation.predictions import COLUMNS, read_predictions
 from emorec_lobes.labels import CANONICAL, canonical, ordered
+from emorec_lobes.names import natural
 
 # What others call their columns, the likelier name first.
 USUAL = {
@@ -68,7 +69,7 @@ def _files(place: Path) -> list[Path]:
         return [place]
     if (place / "predictions.csv").is_file():
         return [place / "predictions.csv"]
-    seeds = sorted(place.glob("seed_*/predictions.csv"), key=lambda path: (len(path.parent.name), path))
+    seeds = sorted(place.glob("seed_*/predictions.csv"), key=lambda path: natural(path.parent.name))
     if not seeds:
         raise ConfigError(
             f"{place} must hold predictions.csv of all folds, or seed_<n> folders with one each, but holds none. "

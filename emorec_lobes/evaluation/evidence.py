@@ -15,6 +15,7 @@ from emorec_lobes.evaluation.predictions import Predictions, read_predictions
 from emorec_lobes.evaluation.report import Record
 from emorec_lobes.evaluation.systems import System
 from emorec_lobes.files import read_json
+from emorec_lobes.names import natural
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _tested(path: Path, record: Record) -> Predictions:
 
 
 def _curves(folder: Path, seed: int) -> Iterable[Curve]:
-    for path in sorted(folder.glob("fold_*/history.json"), key=lambda path: (len(path.parent.name), path.parent.name)):
+    for path in sorted(folder.glob("fold_*/history.json"), key=lambda path: natural(path.parent.name)):
         history = read_json(path, "the recipe", needed=("rows", "chosen_update"))
         rows = history["rows"]
         try:

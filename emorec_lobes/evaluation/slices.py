@@ -1,12 +1,12 @@
 """Parts of a test: by speaker, session and kind, by duration and level of the utterances."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from emorec_lobes.evaluation.predictions import Predictions
+from emorec_lobes.names import natural
 from emorec_lobes.units import Decibels, Seconds
 
 FEW = 20  # a score of fewer answers moves by more than 5 points with a single one
@@ -75,7 +75,7 @@ def parts(names: Sequence[str | None]) -> dict[str, np.ndarray]:
     if all(name is None for name in names):
         return {}
     shown = np.array([NOT_STATED if name is None else name for name in names], dtype=object)
-    order = sorted(set(shown.tolist()), key=lambda name: (name == NOT_STATED, _natural(name)))
+    order = sorted(set(shown.tolist()), key=lambda name: (name == NOT_STATED, natural(name)))
     return {name: shown == name for name in order}
 
 
@@ -99,9 +99,3 @@ def binned(values: Sequence[float | None], form: str, num_bins: int = NUM_BINS) 
         name = NOT_STATED if place == num_bins else form.format(numbers[rows].min(), numbers[rows].max())
         found[name] = found.get(name, False) | rows  # bins may be alike when rounded
     return found
-
-
-def _natural(name: str) -> list[tuple[bool, int, str]]:
-    """A sort key that puts 2 before 10."""
-    words = re.split(r"(\d+)", name)
-    return [(word.isdecimal(), int(word) if word.isdecimal() else 0, word) for word in words]

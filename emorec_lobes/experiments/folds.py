@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import speechbrain as sb
-from safetensors.torch import save
 from speechbrain.utils.distributed import if_main_process
 from torch.utils.data import Dataset
 
@@ -23,8 +22,8 @@ from emorec_lobes.experiments.command import command
 from emorec_lobes.experiments.fingerprint import FINGERPRINT, check_fingerprint, fold_fingerprint
 from emorec_lobes.experiments.results import drawn_units, one_input_file, read_record, write_results
 from emorec_lobes.experiments.settings import Settings
-from emorec_lobes.experiments.training import evaluation_loader, make_brain, training_loader
-from emorec_lobes.files import write_atomically, write_json
+from emorec_lobes.experiments.training import evaluation_loader, make_brain, save_weights, training_loader
+from emorec_lobes.files import write_json
 
 ALL_INPUTS = "all"  # beside the names of single ones
 
@@ -206,11 +205,11 @@ def save_training(trained: Trained, history: list[dict[str, Any]], folder: Path,
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
     weights = {
-        f"{name}.{key}": value.contiguous().cpu()
+        f"{name}.{key}": value
         for name, module in trained.hparams["modules"].items()
         for key, value in module.state_dict().items()
     }
-    write_atomically(folder / "model.safetensors", save(weights))
+    save_weights(folder / "model.safetensors", weights)
     write_json(folder / "history.json", {"rows": history, "chosen_update": trained.chosen_update})
     title = f"fold {record['folds'][0]['fold']} of the {corpus_title(record)}"
     training_curves(history, figures / "training_curves.png", trained.chosen_update, title)

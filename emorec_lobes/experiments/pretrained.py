@@ -18,8 +18,9 @@ from emorec_lobes.files import read_json
 
 WEIGHTS, ABOUT = "front_end.safetensors", "front_end.json"
 
-# What a front end's input must have been in pre-training too.
-INPUT = ("kind", "num_mels", "window_ms", "hop_ms", "subtract_mean")
+# What a front end's input must have been in pre-training too: hyperparameters, and of which kind.
+INPUT_KEYS = ("num_mels", "window_ms", "hop_ms", "subtract_mean")
+INPUT = ("kind", *INPUT_KEYS)
 
 
 class Pretrained:

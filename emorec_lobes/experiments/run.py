@@ -158,8 +158,7 @@ def run(solve: FoldSolver, task_class: type[Task], settings: Settings, run_opts:
             check_leakage(fold, utterances, task.audio_hashes)
         # Only now: settings that are refused must not keep the folder from the next, mended ones.
         if if_main_process():
-            claim = {"fingerprint": settings.fingerprint(), "settings": settings.identity()}
-            write_json(folder / CLAIM, {**claim, "folds": [fold.name for fold in folds]})
+            write_claim(folder, settings, folds=[fold.name for fold in folds])
         stamped |= task.stamp(settings)
         with nullcontext() if alone else _locked(folder / f"fold_{chosen[0].name}"):
             records = [run_fold(solve, task, settings, run_opts, fold, utterances, stamped) for fold in chosen]
@@ -223,6 +222,11 @@ def run_stamp(
         "refit_on_train_and_valid": bool(settings["refit"]) and settings["protocol"] == "strict",
         "seed": settings["seed"],
     }
+
+
+def write_claim(folder: Path, settings: Settings, **more: Any) -> None:
+    """Says in a folder which hyperparameters its run has; see `check_claim`."""
+    write_json(folder / CLAIM, {"fingerprint": settings.fingerprint(), "settings": settings.identity(), **more})
 
 
 def check_claim(folder: Path, settings: Settings) -> None:

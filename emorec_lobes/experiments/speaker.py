@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import save
 from speechbrain.utils.distributed import if_main_process
 
 from emorec_lobes.brains.speaker import SpeakerBrain
@@ -21,15 +20,14 @@ from emorec_lobes.evaluation.speaker_report import speaker_table
 from emorec_lobes.evaluation.verification import verification_record
 from emorec_lobes.experiments.command import command
 from emorec_lobes.experiments.fingerprint import FINGERPRINT, check_fingerprint, run_fingerprint
-from emorec_lobes.experiments.run import CLAIM, check_claim, read_command_line
+from emorec_lobes.experiments.pretrained import ABOUT, INPUT_KEYS, WEIGHTS
+from emorec_lobes.experiments.run import check_claim, read_command_line, write_claim
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.experiments.speaker_data import SpeakerData, crops_dataset, read_data, wave_augment, whole_dataset
-from emorec_lobes.experiments.training import evaluation_loader, make_brain, training_loader
+from emorec_lobes.experiments.training import evaluation_loader, make_brain, save_weights, training_loader
 from emorec_lobes.features.speech import check_device
 from emorec_lobes.files import locked, read_json, write_atomically, write_json
 
-# What the front end is told of its input, for whoever uses it next.
-_INPUT_KEYS = ("num_mels", "window_ms", "hop_ms", "subtract_mean")
 _SIZES = ("channels", "first_kernel_size", "blocks_per_stage", "masked_norm")
 
 
@@ -80,7 +78,7 @@ def run(brain_class: type[SpeakerBrain], settings: Settings, run_opts: Any) -> d
             return dict(read_json(folder / "results.json", "the recipe", needed=("fingerprint",)))
         if if_main_process():
             write_json(folder / FINGERPRINT, fingerprint)
-            write_json(folder / CLAIM, {"fingerprint": settings.fingerprint(), "settings": settings.identity()})
+            write_claim(folder, settings)
             _say(data, folder)
         return _solve(brain_class, settings, run_opts, data, folder, fingerprint)
 
@@ -146,22 +144,21 @@ def cosines(trials: Trials, vectors: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def save_front_end(front_end: Any, settings: Settings, record: Mapping[str, Any], folder: Path) -> None:
     """Writes the front end's weights, and beside them what it is and what it takes."""
-    weights = save({key: value.contiguous().cpu() for key, value in front_end.state_dict().items()})
-    write_atomically(folder / "front_end.safetensors", weights)
+    weights = save_weights(folder / WEIGHTS, front_end.state_dict())
     stamp = record["stamp"]
     about = {
         "class": f"{type(front_end).__module__}.{type(front_end).__name__}",
         **{key: settings[key] for key in _SIZES},
         "widths": front_end.widths,
         "kind": "fbank",
-        **{key: settings[key] for key in _INPUT_KEYS},
+        **{key: settings[key] for key in INPUT_KEYS},
         "vad": "none",
         "crop_frames": settings["crop_frames"],
         "trained_on": f"{stamp['corpus']}: {stamp['num_speakers']} speakers, {stamp['train_hours']:g} h",
         "stamp": stamp,
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
-    write_json(folder / "front_end.json", about)
+    write_json(folder / ABOUT, about)
 
 
 def _fit(brain: SpeakerBrain, hparams: Mapping[str, Any], data: SpeakerData) -> None:

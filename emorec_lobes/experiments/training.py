@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 
 import speechbrain as sb
 import torch
+from safetensors.torch import save
 from speechbrain.core import DEFAULT_LOG_CONFIG
 from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.epoch_loop import EpochCounter
 from speechbrain.utils.logger import get_environment_description, setup_logging
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from emorec_lobes.brains.base import UpdatesBrain
@@ -90,6 +92,13 @@ def evaluation_loader(dataset: Dataset, hparams: Mapping[str, Any]) -> DataLoade
         num_workers=hparams["num_workers"],
         generator=torch.Generator().manual_seed(hparams["seed"]),
     )
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor]) -> bytes:
+    """Writes tensors by name, and nothing else, as safetensors; gives what was written."""
+    content = save({key: value.contiguous().cpu() for key, value in state.items()})
+    write_atomically(path, content)
+    return content
 
 
 def tensorboard_logger(folder: Path) -> Any:

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "emorec_lobes"
-BASE = ("errors", "units", "labels", "files")
+BASE = ("errors", "units", "labels", "files", "names")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ RULES = {
     "units": Rule(),
     "labels": Rule(BASE),
     "files": Rule(BASE),
+    "names": Rule(),
     "lengths": Rule(BASE, at_top=("torch",)),
     "corpora": Rule(BASE, at_top=(*ARRAYS, "scipy"), inside=("espeakng_loader",)),
     "evaluation": Rule((*BASE, "corpora.rows"), at_top=("numpy", "scipy", "sklearn", "matplotlib")),

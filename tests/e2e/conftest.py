@@ -108,6 +108,17 @@ def tones(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def synthetic_iemocap(request, tmp_path_factory):
+    """The project's own corpus in IEMOCAP's shape, as many turns a dialogue as the test file says by NUM_TURNS."""
+    pytest.importorskip("espeakng_loader")
+    from emorec_lobes.corpora.synthetic import make_corpus
+
+    folder = tmp_path_factory.mktemp("synthetic") / "corpus"
+    make_corpus(folder, seed=1, num_turns=request.module.NUM_TURNS, progress=False)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def features(tmp_path_factory):
     """One feature folder for all the runs on the tones."""

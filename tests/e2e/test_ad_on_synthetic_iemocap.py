@@ -7,31 +7,22 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
-
 from emorec_lobes.brains.ad import ADBrain
 from emorec_lobes.evaluation.predictions import read_predictions
 from emorec_lobes.experiments.ad import ADTask
 from emorec_lobes.experiments.run import main
 
 HPARAMS = Path(__file__).parents[2] / "hparams/ad_vgg5.yaml"
+NUM_TURNS = 4
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    pytest.importorskip("espeakng_loader")
-    from emorec_lobes.corpora.synthetic import make_corpus
-
-    folder = tmp_path_factory.mktemp("synthetic") / "corpus"
-    make_corpus(folder, seed=1, num_turns=4, progress=False)
-    return folder
-
-
-def test_ten_runs_test_each_speaker_while_the_other_one_of_the_session_validates(corpus, tmp_path, monkeypatch, capsys):
+def test_ten_runs_test_each_speaker_while_the_other_of_the_session_validates(
+    synthetic_iemocap, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(sys, "argv", ["train_ad.py"])
     overrides = {
         "corpus": "synthetic",
-        "data_folder": corpus,
+        "data_folder": synthetic_iemocap,
         "output_folder": tmp_path / "run",
         "feature_folder": tmp_path / "features",
         "crop_frames": 24,

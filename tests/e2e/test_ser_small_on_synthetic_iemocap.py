@@ -17,16 +17,7 @@ from emorec_lobes.experiments.speech import SpeechTask
 from emorec_lobes.features.store import FeatureStore
 
 HPARAMS = Path(__file__).parents[2] / "hparams/ser_small.yaml"
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    pytest.importorskip("espeakng_loader")
-    from emorec_lobes.corpora.synthetic import make_corpus
-
-    folder = tmp_path_factory.mktemp("synthetic") / "corpus"
-    make_corpus(folder, seed=1, num_turns=2, progress=False)
-    return folder
+NUM_TURNS = 2
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +42,11 @@ def encoder(tmp_path_factory):
     return folder
 
 
-def test_five_sessions_are_held_out_in_turn_and_pooled(corpus, encoder, tmp_path, monkeypatch, capsys):
+def test_five_sessions_are_held_out_in_turn_and_pooled(synthetic_iemocap, encoder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["train_ser.py"])
     overrides = {
         "corpus": "synthetic",
-        "data_folder": corpus,
+        "data_folder": synthetic_iemocap,
         "output_folder": tmp_path / "run",
         "feature_folder": tmp_path / "features",
         "encoder": encoder,

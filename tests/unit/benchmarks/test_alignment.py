@@ -1,26 +1,12 @@
 """What our aligner is worth on real speech, where that is on this machine."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
 from emorec_lobes.evaluation.alignment import p_of_random_ends
 
+SCRIPT = "alignment.py"
+
 pytest.importorskip("pocketsphinx")
-
-
-@pytest.fixture(scope="module")
-def benchmark():
-    """The script, imported."""
-    path = Path(__file__).parents[3] / "benchmarks" / "alignment.py"
-    spec = importlib.util.spec_from_file_location("alignment_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
 
 
 def row(phone, start_s, end_s):

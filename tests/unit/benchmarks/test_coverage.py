@@ -1,25 +1,11 @@
 """The simulation of intervals: its populations have the scores it says, and the intervals hold them."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from emorec_lobes.evaluation.metrics import scores
 
-
-@pytest.fixture(scope="module")
-def benchmark():
-    """The script, imported."""
-    path = Path(__file__).parents[3] / "benchmarks" / "coverage.py"
-    spec = importlib.util.spec_from_file_location("coverage_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+SCRIPT = "coverage.py"
 
 
 @pytest.mark.parametrize("place", range(6))

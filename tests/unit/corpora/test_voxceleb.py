@@ -26,6 +26,14 @@ def written(folder, lines):
     return folder / "list.txt"
 
 
+def assert_refused_in_one_line(read, corpus, lines, parts):
+    with pytest.raises(DataError) as caught:
+        read(written(corpus, lines), corpus, 0.04)
+    assert "\n" not in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
+
+
 def test_the_split_list_says_who_is_trained_on(corpus):
     split = read_split_list(written(corpus, SPLIT), corpus, 0.04)
     assert [item.id for item in split.train] == [FILES[0], FILES[1], FILES[4], FILES[5]]
@@ -60,11 +68,7 @@ def test_the_trial_list_says_which_pairs_are_one_speaker(corpus):
     ],
 )
 def test_a_split_list_that_cannot_be_used_is_named_in_one_line(corpus, lines, parts):
-    with pytest.raises(DataError) as caught:
-        read_split_list(written(corpus, lines), corpus, 0.04)
-    assert "\n" not in str(caught.value)
-    for part in parts:
-        assert part in str(caught.value)
+    assert_refused_in_one_line(read_split_list, corpus, lines, parts)
 
 
 @pytest.mark.parametrize(
@@ -79,11 +83,7 @@ def test_a_split_list_that_cannot_be_used_is_named_in_one_line(corpus, lines, pa
     ],
 )
 def test_a_trial_list_that_cannot_be_used_is_named_in_one_line(corpus, lines, parts):
-    with pytest.raises(DataError) as caught:
-        read_trials(written(corpus, lines), corpus, 0.04)
-    assert "\n" not in str(caught.value)
-    for part in parts:
-        assert part in str(caught.value)
+    assert_refused_in_one_line(read_trials, corpus, lines, parts)
 
 
 def test_an_utterance_shorter_than_one_window_is_refused(corpus):

@@ -7,6 +7,7 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 
 from emorec_lobes.models.attribute_disentanglement import AttributeDisentanglement
+from emorec_lobes.models.feature_map import MapConv
 
 # An AD module as in the paper, but narrow, for so many channels.
 MAKE_AD = partial(
@@ -132,6 +133,44 @@ def load_model(**overrides):
     if overrides.get("num_layers") == 1:
         text = text.replace("layer_mix: !ref <layer_mix>", "layer_mix: null")
     return load_hyperpyyaml(text, overrides)["model"]
+
+
+def with_random_statistics(build):
+    """What build() makes, its norms with seeded random statistics, so that what it makes of zeros is not zero."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = build()
+        for name, each in (*model.named_parameters(), *model.named_buffers()):
+            if ".norm." in name and each.is_floating_point():
+                torch.nn.init.uniform_(each, 0.5, 1.5)
+    return model.eval()
+
+
+def widths_behind_each_block(model):
+    """How many channels the map has that each of its blocks returns."""
+    found = {}
+    for name, block in model.blocks.items():
+        block.register_forward_hook(lambda module, inputs, output, name=name: found.update({name: output[0].shape[1]}))
+    model(torch.rand(1, 16, 9))
+    return found
+
+
+def masking_of_each_convolution(model):
+    """Whether each convolution of a map masks the statistics of its normalisation."""
+    return [each.masked_norm for each in model.modules() if isinstance(each, MapConv)]
+
+
+def assert_neighbours_and_padding_change_no_map(model, counts, num_frames, filler):
+    """In a padded batch every item has the map it has alone, with zeros behind it."""
+    features, lens = batch_of(counts, num_frames, filler)
+    output = model(features, lens)
+    for item, count in enumerate(counts):
+        alone = model(features[item : item + 1, :count]).feature_map
+        assert alone.shape[3] == output.mask[item].sum()
+        together = output.feature_map[item : item + 1, :, :, : alone.shape[3]]
+        torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-4)
+    assert not output.feature_map.masked_select(~output.mask[:, None, None]).any()
+    return output
 
 
 def batch_of(counts, num_frames, filler=0.0):

@@ -3,34 +3,22 @@ import torch
 from torch.nn import functional as F
 
 from emorec_lobes.errors import ConfigError
-from emorec_lobes.models.feature_map import MapConv
 from emorec_lobes.models.resnet import ResNet
+
+from .conftest import (
+    assert_neighbours_and_padding_change_no_map,
+    batch_of,
+    masking_of_each_convolution,
+    widths_behind_each_block,
+    with_random_statistics,
+)
 
 SMALL = [3, 4, 5, 6, 6]
 COUNTS = [1, 2, 15, 16, 17, 33]
 
 
 def resnet(channels=SMALL, blocks=2, first_kernel_size=7, masked_norm=True):
-    """With random statistics, so that what it makes of zeros is not zero."""
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        model = ResNet(channels, first_kernel_size, blocks, masked_norm)
-        for name, each in (*model.named_parameters(), *model.named_buffers()):
-            if ".norm." in name and each.is_floating_point():
-                torch.nn.init.uniform_(each, 0.5, 1.5)
-    return model.eval()
-
-
-def utterances():
-    generator = torch.Generator().manual_seed(2)
-    return [torch.randn(count, 9, generator=generator) for count in COUNTS]
-
-
-def batch_of(given, num_frames, filler=0.0):
-    features = torch.full((len(given), num_frames, given[0].shape[1]), filler)
-    for place, each in enumerate(given):
-        features[place, : len(each)] = each
-    return features, torch.tensor([len(each) / num_frames for each in given])
+    return with_random_statistics(lambda: ResNet(channels, first_kernel_size, blocks, masked_norm))
 
 
 def test_it_has_the_papers_number_of_parameters_layer_by_layer():
@@ -79,25 +67,18 @@ def test_it_is_table_1_written_out():
 @pytest.mark.parametrize("filler", [0.0, 7.5, float("nan")])
 @pytest.mark.parametrize("num_frames", [33, 50])
 def test_neither_its_neighbours_nor_what_stands_behind_it_change_a_map(filler, num_frames):
-    model, given = resnet(), utterances()
-    output = model(*batch_of(given, num_frames, filler))
+    output = assert_neighbours_and_padding_change_no_map(resnet(), COUNTS, num_frames, filler)
     assert output.mask.sum(dim=1).tolist() == [1, 1, 1, 1, 2, 3]
-    for item, each in enumerate(given):
-        alone = model(each.unsqueeze(0)).feature_map
-        assert alone.shape[3] == output.mask[item].sum()
-        together = output.feature_map[item : item + 1, :, :, : alone.shape[3]]
-        torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-4)
-    assert not output.feature_map.masked_select(~output.mask[:, None, None]).any()
 
 
 @torch.no_grad()
 def test_frames_are_halved_and_rounded_up_at_every_transition():
-    model, given, counts = resnet(), utterances(), {}
+    model, counts = resnet(), {}
     for name, block in model.blocks.items():
         block.register_forward_hook(
             lambda module, inputs, output, name=name: counts.update({name: output[1].sum(dim=1).tolist()})
         )
-    model(*batch_of(given, 40))
+    model(*batch_of(COUNTS, 40))
     for stage, expected in enumerate(
         ([1, 2, 15, 16, 17, 33], [1, 1, 8, 8, 9, 17], [1, 1, 4, 4, 5, 9], [1, 1, 2, 2, 3, 5]), start=1
     ):
@@ -107,10 +88,10 @@ def test_frames_are_halved_and_rounded_up_at_every_transition():
 
 @pytest.mark.parametrize("masked_norm", [True, False])
 def test_in_training_the_length_of_the_batch_does_not_matter_unless_masking_is_off(masked_norm):
-    given, maps = utterances(), []
+    maps = []
     for num_frames in (33, 50):
         model = resnet(masked_norm=masked_norm).train()
-        maps.append(model(*batch_of(given, num_frames)).feature_map[..., :3])
+        maps.append(model(*batch_of(COUNTS, num_frames)).feature_map[..., :3])
         maps.append(model.blocks["stage4"][1].second.norm.running_var)
     assert torch.allclose(maps[0], maps[2], atol=1e-4) == masked_norm
     assert torch.allclose(maps[1], maps[3], atol=1e-5) == masked_norm
@@ -123,28 +104,25 @@ def test_a_stage_has_as_many_blocks_as_it_is_told(blocks):
 
 
 def test_widths_are_those_of_the_maps_behind_each_block():
-    model, found = resnet(), {}
-    for name, block in model.blocks.items():
-        block.register_forward_hook(lambda module, inputs, output, name=name: found.update({name: output[0].shape[1]}))
-    model(torch.rand(1, 16, 9))
+    model = resnet()
+    found = widths_behind_each_block(model)
     assert model.widths == found and model.output_dim == found["transition4"]
 
 
 @pytest.mark.parametrize("masked_norm", [True, False])
 def test_masking_of_the_statistics_is_on_or_off_in_every_convolution(masked_norm):
-    found = [each.masked_norm for each in resnet(masked_norm=masked_norm).modules() if isinstance(each, MapConv)]
-    assert found == [masked_norm] * 21
+    assert masking_of_each_convolution(resnet(masked_norm=masked_norm)) == [masked_norm] * 21
 
 
 def test_every_parameter_gets_a_gradient():
     model = resnet().train()
-    model(*batch_of(utterances(), 40)).feature_map.square().sum().backward()
+    model(*batch_of(COUNTS, 40)).feature_map.square().sum().backward()
     without = [name for name, each in model.named_parameters() if not each.grad.abs().sum() > 0]
     assert without == []
 
 
 def test_half_precision_features_are_computed_with_in_full():
-    model, (features, lens) = resnet(), batch_of(utterances(), 40)
+    model, (features, lens) = resnet(), batch_of(COUNTS, 40)
     expected = model(features.half().float(), lens).feature_map
     assert torch.equal(model(features.half(), lens).feature_map, expected)
 

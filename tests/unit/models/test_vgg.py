@@ -3,23 +3,21 @@ import torch
 from torch import nn
 
 from emorec_lobes.errors import ConfigError
-from emorec_lobes.models.feature_map import MapConv
 from emorec_lobes.models.vgg import VGG
 
-from .conftest import batch_of
+from .conftest import (
+    assert_neighbours_and_padding_change_no_map,
+    batch_of,
+    masking_of_each_convolution,
+    widths_behind_each_block,
+    with_random_statistics,
+)
 
 COUNTS = [1, 2, 4, 5, 7, 13]
 
 
 def vgg(channels=(3, 4, 5, 6, 7), pooled=(2, 3), masked_norm=True):
-    """With random statistics, so that what it makes of zeros is not zero."""
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        model = VGG(channels, pooled, masked_norm)
-        for name, each in (*model.named_parameters(), *model.named_buffers()):
-            if ".norm." in name and each.is_floating_point():
-                nn.init.uniform_(each, 0.5, 1.5)
-    return model.eval()
+    return with_random_statistics(lambda: VGG(channels, pooled, masked_norm))
 
 
 def test_the_papers_five_convolutions_have_92784_parameters():
@@ -49,14 +47,8 @@ def test_it_is_convolution_normalisation_relu_and_pooling_behind_the_second_and_
 @pytest.mark.parametrize("filler", [0.0, 7.5, float("nan")])
 @pytest.mark.parametrize("num_frames", [13, 20])
 def test_neither_its_neighbours_nor_what_stands_behind_it_change_a_map(filler, num_frames):
-    model, (features, lens) = vgg(), batch_of(COUNTS, num_frames, filler)
-    output = model(features, lens)
+    output = assert_neighbours_and_padding_change_no_map(vgg(), COUNTS, num_frames, filler)
     assert output.mask.sum(dim=1).tolist() == [1, 1, 1, 2, 2, 4]  # halved twice, rounded up
-    for item, count in enumerate(COUNTS):
-        alone = model(features[item : item + 1, :count]).feature_map
-        assert alone.shape[3] == output.mask[item].sum()
-        torch.testing.assert_close(output.feature_map[item : item + 1, :, :, : alone.shape[3]], alone)
-    assert not output.feature_map.masked_select(~output.mask[:, None, None]).any()
 
 
 def test_in_training_the_length_of_the_batch_does_not_matter():
@@ -65,17 +57,14 @@ def test_in_training_the_length_of_the_batch_does_not_matter():
 
 
 def test_widths_are_those_of_the_maps_behind_each_block():
-    model, found = vgg(), {}
-    for name, block in model.blocks.items():
-        block.register_forward_hook(lambda module, inputs, output, name=name: found.update({name: output[0].shape[1]}))
-    model(torch.rand(1, 16, 9))
+    model = vgg()
+    found = widths_behind_each_block(model)
     assert model.widths == found and model.output_dim == found["conv5"]
 
 
 @pytest.mark.parametrize("masked_norm", [True, False])
 def test_masking_of_the_statistics_is_on_or_off_in_every_convolution(masked_norm):
-    found = [each.masked_norm for each in vgg(masked_norm=masked_norm).modules() if isinstance(each, MapConv)]
-    assert found == [masked_norm] * 5
+    assert masking_of_each_convolution(vgg(masked_norm=masked_norm)) == [masked_norm] * 5
 
 
 def test_every_parameter_gets_a_gradient():

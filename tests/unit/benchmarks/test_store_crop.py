@@ -1,6 +1,5 @@
 """The store's benchmark runs as it is documented, measures what it says, and leaves nothing behind."""
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -8,28 +7,18 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks/store_crop.py"
+SCRIPT = "store_crop.py"
 needs_counters = pytest.mark.skipif(not Path("/proc/self/io").is_file(), reason="needs Linux's byte counters")
 
 
-@pytest.fixture()
-def benchmark():
-    specification = importlib.util.spec_from_file_location("store_crop", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["store_crop"] = module  # where its dataclass looks for its annotations
-    specification.loader.exec_module(module)
-    yield module.main
-    del sys.modules["store_crop"]
-
-
-def test_its_help_is_printed():
-    done = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True)
+def test_its_help_is_printed(benchmark):
+    done = subprocess.run([sys.executable, benchmark.__file__, "--help"], capture_output=True, text=True, check=True)
     assert "--utterances" in done.stdout and done.stderr == ""
 
 
 @needs_counters
 def test_a_small_run_shows_every_way_beside_ours_and_leaves_nothing(benchmark, tmp_path, capsys):
-    assert benchmark(["--utterances", "2", "--rounds", "1", "--folder", str(tmp_path)]) == 0
+    assert benchmark.main(["--utterances", "2", "--rounds", "1", "--folder", str(tmp_path)]) == 0
 
     out, err = capsys.readouterr()
     assert err == "" and list(tmp_path.iterdir()) == []
@@ -53,6 +42,6 @@ def test_a_small_run_shows_every_way_beside_ours_and_leaves_nothing(benchmark, t
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(benchmark, capsys, words, expected):
-    assert benchmark(words) == 2
+    assert benchmark.main(words) == 2
     out, err = capsys.readouterr()
     assert out == "" and expected in err and err.count("\n") == 1
