@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from emorec_lobes.errors import DataError
 
 METRICS = ("accuracy", "uar", "weighted_f1", "macro_f1")
+HEADINGS = {"accuracy": "accuracy", "uar": "UAR", "weighted_f1": "weighted F1", "macro_f1": "macro F1"}
 
 
 def scores(targets: ArrayLike, predictions: ArrayLike, labels: Sequence[str]) -> dict[str, Any]:
@@ -154,6 +155,11 @@ def from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
         "weighted_f1": np.nansum(f1 * support, axis=-1) / total,
         "macro_f1": np.nanmean(f1, axis=-1),
     }
+
+
+def rounded(value: float | None) -> str:
+    """A score as tables show it."""
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _recall_and_f1(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from emorec_lobes.evaluation.metrics import METRICS, count_confusions, majority_baseline, scores
+from emorec_lobes.evaluation.metrics import HEADINGS, METRICS, count_confusions, majority_baseline, rounded, scores
 from emorec_lobes.evaluation.predictions import Predictions
+from emorec_lobes.evaluation.rater_scores import rater_scores
+from emorec_lobes.evaluation.raters import Ratings
+from emorec_lobes.evaluation.raters_report import rater_blocks
 from emorec_lobes.evaluation.statistics import interval
 from emorec_lobes.evaluation.units import SPEAKERS, UTTERANCES, Units, answers_by_unit
 
 LIBRARIES = ("emorec", "numpy", "scikit-learn", "scipy", "speechbrain", "torch", "torchaudio", "transformers")
-HEADINGS = {"accuracy": "accuracy", "uar": "UAR", "weighted_f1": "weighted F1", "macro_f1": "macro F1"}
 
 Record = Mapping[str, Any]
 
@@ -26,6 +28,7 @@ def results_record(
     seed: int = 0,
     units: Units | None = None,
     one_input: Mapping[str, Predictions] | None = None,
+    ratings: Ratings | None = None,
 ) -> dict[str, Any]:
     """The content of results.json: what was scored, how, and by what.
 
@@ -51,6 +54,8 @@ def results_record(
     one_input : mapping, optional
         Of a model of several inputs: the name of each -> what it answered by that one alone. Scored in
         `with_one_input`.
+    ratings : mapping, optional
+        What each rater heard, by id; where a tested utterance has any, `raters` says what follows from it.
 
     Returns
     -------
@@ -76,6 +81,7 @@ def results_record(
     by_speaker = units is None or units.name == UTTERANCES
     drawn = tested.speakers if by_speaker else [units.of[item] for item in tested.ids]
     unit = SPEAKERS if by_speaker else units.name
+    rated = rater_scores(tested, ratings, drawn, unit, seed) if ratings else None
     folds = [_fold_row(tested, fold) for fold in sorted(set(tested.folds.tolist()), key=_natural)]
     return {
         "labels": list(labels),
@@ -92,6 +98,7 @@ def results_record(
             if one_input
             else {}
         ),
+        **({"raters": rated} if rated else {}),
         "stamp": dict(stamp),
         "command": None if command is None else dict(command),
         "fingerprint": dict(fingerprint),
@@ -137,6 +144,8 @@ def _compose(record: Record, title: str, render: Callable[[Sequence[Sequence[str
     blocks = [title, render(_score_rows(record)), _interval_line(record), render(_confusion_rows(record))]
     if record["absent"]:
         blocks.append(f"Without a test utterance, so not in UAR and macro F1: {', '.join(record['absent'])}.")
+    if "raters" in record:
+        blocks += rater_blocks(record["raters"], render)
     blocks.append(_stamp_line(record["stamp"]))
     return "\n\n".join(blocks) + "\n"
 
@@ -190,11 +199,6 @@ def _plain(value: object) -> str:
 
 def _row(name: str, num_utterances: int | str, values: Mapping[str, float | None]) -> list[str]:
     return [name, str(num_utterances), *(rounded(values[metric]) for metric in METRICS)]
-
-
-def rounded(value: float | None) -> str:
-    """A score as tables show it."""
-    return "-" if value is None else f"{value:.3f}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -10,6 +10,8 @@ from scipy import stats
 from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.evaluation.metrics import METRICS, count_confusions, from_confusion
 
+_AT_ONCE = 250  # resamples whose draws are held in memory together
+
 
 def interval(
     targets: ArrayLike,
@@ -70,18 +72,15 @@ def interval(
     """
     check_options(metric, level, num_resamples)
     generator = np.random.default_rng(seed)
-    names = np.array(["" if name is None else name for name in speakers] if speakers is not None else [""], dtype=str)
-    distinct, groups = np.unique(names, return_inverse=True)
-    if "" in distinct or len(distinct) < 2:
+    groups, units = _groups([""] if speakers is None else speakers, unit)
+    if groups is None:
         confusion = count_confusions(targets, predictions, len(labels))[0]
         num_units = int(confusion.sum())
         drawn = _draw_utterances(confusion, num_resamples, generator)
-        why = f"{unit} unknown" if "" in distinct else f"one {unit.removesuffix('s')}"
-        units = f"{num_units} utterances ({why})"
+        units = f"{num_units} utterances ({units})"
     else:
-        num_units = len(distinct)
+        num_units = int(groups.max()) + 1
         drawn = _draw_speakers(count_confusions(targets, predictions, len(labels), groups), num_resamples, generator)
-        units = f"{num_units} {unit}"
     return {
         "metric": metric,
         **band_of(from_confusion(drawn)[metric], level, num_units, least=0.0),
@@ -89,6 +88,59 @@ def interval(
         "num_resamples": num_resamples,
         "seed": seed,
     }
+
+
+def interval_of_counts(
+    counts: np.ndarray,
+    units: Sequence[str | None] | np.ndarray,
+    metric: str = "uar",
+    level: float = 0.95,
+    num_resamples: int = 2000,
+    seed: int = 0,
+    unit: str = "speakers",
+) -> dict[str, Any]:
+    """As `interval`, of answers that each count in parts, such as those of several raters.
+
+    Arguments
+    ---------
+    counts : np.ndarray, (N, K, K)
+        Each utterance's confusion; none is all zero.
+    units : sequence of str or None, (N,)
+        The speaker of each, or what else is drawn.
+    metric, level, num_resamples, seed, unit
+        As those of `interval`.
+
+    Example
+    -------
+    >>> band = interval_of_counts(np.array([[[0.5, 0.5], [0, 0]], [[0, 0], [0, 1.0]]]), ["x", "y"], "accuracy")
+    >>> band["low"], band["high"]
+    (0.5, 1.0)
+    """
+    check_options(metric, level, num_resamples)
+    groups, shown = _groups(units, unit)
+    if groups is None:
+        groups, shown = np.arange(len(counts)), f"{len(counts)} utterances ({shown})"
+    summed = np.zeros((int(groups.max()) + 1, *counts.shape[1:]))
+    np.add.at(summed, groups, counts)
+    generator = np.random.default_rng(seed)
+    sizes = [len(part) for part in np.array_split(np.arange(num_resamples), -(-num_resamples // _AT_ONCE))]
+    drawn = np.concatenate([_summed(summed, draw_times(len(summed), size, generator)) for size in sizes])
+    return {
+        "metric": metric,
+        **band_of(from_confusion(drawn)[metric], level, len(summed), least=0.0),
+        "method": f"bootstrap over {shown}, expanded percentiles",
+        "num_resamples": num_resamples,
+        "seed": seed,
+    }
+
+
+def _groups(units: Sequence[str | None] | np.ndarray, unit: str) -> tuple[np.ndarray | None, str]:
+    """The number of each answer's unit, and in words how many units there are; or None, and why none can be drawn."""
+    names = np.array(["" if name is None else name for name in units], dtype=str)
+    distinct, groups = np.unique(names, return_inverse=True)
+    if "" in distinct or len(distinct) < 2:
+        return None, f"{unit} unknown" if "" in distinct else f"one {unit.removesuffix('s')}"
+    return groups, f"{len(distinct)} {unit}"
 
 
 def band_of(drawn: np.ndarray, level: float, num_units: int, least: float) -> dict[str, float]:
@@ -105,11 +157,14 @@ def draw_times(num_units: int, num_resamples: int, generator: np.random.Generato
 
 def _draw_speakers(confusions: np.ndarray, num_resamples: int, generator: np.random.Generator) -> np.ndarray:
     """As many speakers as there are, with replacement: (G, K, K) -> (R, K, K)."""
-    num_speakers, num_classes, _ = confusions.shape
-    times = draw_times(num_speakers, num_resamples, generator)
+    return _summed(confusions, draw_times(len(confusions), num_resamples, generator))
+
+
+def _summed(confusions: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Each resample's counts, given how often it has each unit: (G, K, K), (R, G) -> (R, K, K)."""
     # As floats, the product runs in BLAS; counts stay exact.
-    summed = times.astype(np.float64) @ confusions.reshape(num_speakers, -1).astype(np.float64)
-    return summed.reshape(num_resamples, num_classes, num_classes)
+    summed = times.astype(np.float64) @ confusions.reshape(len(confusions), -1).astype(np.float64)
+    return summed.reshape(len(times), *confusions.shape[1:])
 
 
 def _draw_utterances(confusion: np.ndarray, num_resamples: int, generator: np.random.Generator) -> np.ndarray:
