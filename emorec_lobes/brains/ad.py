@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from emorec_lobes.brains.base import EmotionBrain, mean_over_segments
+from emorec_lobes.brains.emotion_loss import emotion_loss
 from emorec_lobes.labels import UNKNOWN_SPEAKER
 from emorec_lobes.lengths import lens_to_mask
 
@@ -40,12 +41,12 @@ class ADBrain(EmotionBrain):
 
     def compute_objectives(self, predictions: Any, batch: Any, stage: sb.Stage) -> Tensor:
         """The training loss, or the mean negative log-likelihood of the utterances."""
-        targets = batch.target.to(self.device)
+        targets = batch.target.data.to(self.device)  # classes, or shares of them in training
         if stage is not sb.Stage.TRAIN:
             self.log_probabilities(batch.id, predictions.exp(), targets)
             return nll_loss(predictions, targets)
         speakers = batch.speaker.to(self.device)
-        losses = self.hparams.dual_space_loss(predictions, targets, speakers)
+        losses = self.hparams.dual_space_loss(predictions, targets, speakers, emotion_loss=emotion_loss)
         terms = {"loss": losses.total, "emotion": losses.emotion}
         if predictions.irrelevant:
             terms |= {"relevant": losses.relevant, "irrelevant": losses.irrelevant}

@@ -5,9 +5,10 @@ from typing import Any
 import speechbrain as sb
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, nll_loss
+from torch.nn.functional import nll_loss
 
 from emorec_lobes.brains.base import EmotionBrain, mean_over_segments
+from emorec_lobes.brains.emotion_loss import emotion_loss
 
 
 class SERBrain(EmotionBrain):
@@ -42,13 +43,11 @@ class SERBrain(EmotionBrain):
 
     def compute_objectives(self, predictions: Any, batch: Any, stage: sb.Stage) -> Tensor:
         """The training loss, or the mean negative log-likelihood of the utterances."""
-        targets = batch.target.to(self.device)
+        targets = batch.target.data.to(self.device)  # classes, or shares of them in training
         if stage is not sb.Stage.TRAIN:
             self.log_probabilities(batch.id, predictions.exp(), targets)
             return nll_loss(predictions, targets)
-        emotion = cross_entropy(
-            predictions.logits, targets, weight=self._class_weights(), label_smoothing=self.hparams.label_smoothing
-        )
+        emotion = emotion_loss(predictions.logits, targets, self.hparams.class_weights, self.hparams.label_smoothing)
         loss = self.hparams.emotion_weight * emotion
         terms = {"emotion": emotion}
         if self.reconstructs:
@@ -78,10 +77,6 @@ class SERBrain(EmotionBrain):
     def reconstructs(self) -> bool:
         """Whether a reconstruction loss trains the decoder."""
         return self.hparams.mel_first_weight > 0 or self.hparams.mel_weight > 0
-
-    def _class_weights(self) -> Tensor | None:
-        weights = self.hparams.class_weights
-        return None if weights is None else torch.tensor(weights, dtype=torch.float32, device=self.device)
 
     def _classify(self, segments: Tensor, num_valid: Tensor, speaker: Tensor) -> Tensor:
         """Mean of segment softmax, weighted as `segment_weights` says: (B, N, T, L, D), (B, N), (B, E) -> (B, K), logs.

@@ -3,11 +3,11 @@
 from typing import Any
 
 import speechbrain as sb
-import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, nll_loss
+from torch.nn.functional import nll_loss
 
 from emorec_lobes.brains.base import EmotionBrain
+from emorec_lobes.brains.emotion_loss import emotion_loss
 
 
 class TERBrain(EmotionBrain):
@@ -28,13 +28,11 @@ class TERBrain(EmotionBrain):
 
     def compute_objectives(self, predictions: Tensor, batch: Any, stage: sb.Stage) -> Tensor:
         """The training loss, or the mean negative log-likelihood of the utterances."""
-        targets = batch.target.to(self.device)
+        targets = batch.target.data.to(self.device)  # classes, or shares of them in training
         if stage is not sb.Stage.TRAIN:
             answers = predictions.float().log_softmax(dim=-1)
             self.log_probabilities(batch.id, answers.exp(), targets)
             return nll_loss(answers, targets)
-        weights = self.hparams.class_weights
-        weights = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=self.device)
-        loss = cross_entropy(predictions, targets, weight=weights, label_smoothing=self.hparams.label_smoothing)
+        loss = emotion_loss(predictions, targets, self.hparams.class_weights, self.hparams.label_smoothing)
         self.log_losses(loss=loss)
         return loss

@@ -7,7 +7,7 @@ HELP = "read a corpus and write its manifest"
 
 _KNOWN = "iemocap, emodb, synthetic, emorynlp, goemotions, meld, or table for any other"
 _OPTIONS = ("selection", "merge_excited", "multi_label", "table", "corpus_name")
-_COLUMNS = ("path", "label", "id", "speaker", "gender", "session", "text", "fold", "kind")
+_COLUMNS = ("path", "label", "id", "speaker", "gender", "session", "text", "fold", "kind", "ratings")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from emorec_lobes.corpora.audio import keep_existing, with_durations
 from emorec_lobes.corpora.counts import check_counts
 from emorec_lobes.corpora.manifest import DATA_ROOT, Utterance, locate
+from emorec_lobes.corpora.ratings import canonical_ratings
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.labels import FOUR_CLASSES, canonical
 from emorec_lobes.units import Seconds
@@ -19,6 +20,9 @@ PARTS = ("dialog/EmoEvaluation", "dialog/transcriptions", "sentences/wav")
 
 # Majority labels of the release; xxx stands for no agreement.
 LABELS = ("ang", "neu", "hap", "exc", "sad", "fru", "fea", "sur", "dis", "oth", "xxx")
+
+# Who said what they had meant to express: no raters of it.
+ACTORS = ("F1", "M1")
 
 # `emorec synth` leaves this file in its tree, so that made-up speech never passes for IEMOCAP.
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
@@ -67,7 +71,7 @@ class Turn:
     valence: float  # 1-5, mean of the raters
     arousal: float
     dominance: float
-    ratings: dict[str, list[str]] = field(default_factory=dict)  # rater -> labels; F1 and M1 are the actors
+    ratings: dict[str, list[str]] = field(default_factory=dict)  # rater -> labels as spelled, `ACTORS` too
 
 
 def read(
@@ -119,7 +123,8 @@ def read(
     drafts = [item for item in drafts if item.emotion in FOUR_CLASSES and (labels is None or item.emotion in labels)]
     drafts = [item for item in drafts if item.kind == "improvised" or not chosen.improvised_only]
     kept, missing = keep_existing(drafts, data_folder, allow_incomplete)
-    warnings += missing
+    kept, unknown = canonical_ratings(kept, {"excited": "happy"} if merged else {}, ACTORS)
+    warnings += missing + unknown
     if prefix != "synthetic":
         found = Counter(f"session {item.session}" for item in kept) + Counter(item.emotion for item in kept)
         name = f"IEMOCAP ({selection}{', excited as happy' if merge_excited else ''})"

@@ -55,7 +55,7 @@ class Utterance:
     kind: str | None = None  # improvised | scripted
     fold: str | None = None  # the corpus's own fold, if it ships any; one of `SPLITS` if it ships one split
     emotions: list[str] | None = None  # canonical, in class order, where there are several
-    ratings: dict[str, list[str]] | None = None  # rater -> labels
+    ratings: dict[str, list[str]] | None = None  # rater -> canonical emotions, all that they named
     valence: float | None = None
     arousal: float | None = None
     dominance: float | None = None

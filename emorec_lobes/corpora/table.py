@@ -6,6 +6,7 @@ from pathlib import Path
 
 from emorec_lobes.corpora.audio import keep_existing, with_durations
 from emorec_lobes.corpora.manifest import DATA_ROOT, Utterance, rooted
+from emorec_lobes.corpora.ratings import parse_ratings
 from emorec_lobes.corpora.rows import Row, read_rows
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.labels import CANONICAL, canonical
@@ -30,6 +31,7 @@ def read(
     text_column: str | None = None,
     fold_column: str | None = None,
     kind_column: str | None = None,
+    ratings_column: str | None = None,
 ) -> tuple[list[Utterance], list[str]]:
     """Reads a corpus from a table.
 
@@ -51,8 +53,9 @@ def read(
         Columns every row must fill.
     id_column : str, optional
         Without it the column `id` if there is one, and the file's stem where that is empty.
-    speaker_column, gender_column, session_column, text_column, fold_column, kind_column : str, optional
-        Without it the column `speaker`, `gender`, ... if there is one.
+    speaker_column, gender_column, session_column, text_column, fold_column, kind_column, ratings_column : str, optional
+        Without it the column `speaker`, `gender`, ... if there is one. In `ratings` stands the label that each rater
+        gave, like angry;angry;sad, or nothing.
 
     Returns
     -------
@@ -81,6 +84,7 @@ def read(
         "text": text_column,
         "fold": fold_column,
         "kind": kind_column,
+        "ratings": ratings_column,
     }
     columns = _choose_columns(path, rows, given)
     cells = [{field: row.get(column, "") for field, column in columns.items()} for row in rows]
@@ -162,6 +166,7 @@ def _draft(row: Row, where: str, root: Path, corpus_name: str, label_map: Mappin
         text=row.get("text") or None,
         kind=_one_of(KINDS, "kind", row, where),
         fold=row.get("fold") or None,
+        ratings=parse_ratings(row.get("ratings", ""), label_map, where),
     )
 
 

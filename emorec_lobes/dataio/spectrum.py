@@ -10,6 +10,7 @@ from torch import Tensor
 
 from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.dataio.crops import crop_start
+from emorec_lobes.dataio.soft_targets import training_target
 from emorec_lobes.dataio.speech import DrawDataset
 from emorec_lobes.features.store import FeatureStore
 from emorec_lobes.labels import UNKNOWN_SPEAKER, class_index
@@ -41,6 +42,8 @@ class SpectrumData:
         Frames from one window to the next; the last one ends with the utterance.
     copies : sequence of FeatureStore
         Spectra of augmented versions of the utterances; only crops are cut from them.
+    soft_targets : mapping, optional
+        id -> shares of the classes, (K,), that training has in place of the class, where an utterance has them.
     """
 
     utterances: Mapping[str, Utterance]
@@ -50,6 +53,7 @@ class SpectrumData:
     crop_frames: int
     window_shift: int
     copies: Sequence[FeatureStore] = ()
+    soft_targets: Mapping[str, Tensor] | None = None
 
     def crop(self, utterance_id: str, fraction: float) -> Tensor:
         """Some consecutive frames, by a draw: (crop_frames, M).
@@ -78,6 +82,10 @@ class SpectrumData:
         """Class index of an utterance."""
         return class_index(self.utterances[utterance_id].emotion, self.labels)
 
+    def training_target(self, utterance_id: str) -> int | Tensor:
+        """Class index of an utterance, or, with `soft_targets`, its shares of the classes."""
+        return training_target(utterance_id, self.target(utterance_id), len(self.labels), self.soft_targets)
+
     def speaker(self, utterance_id: str) -> int:
         """Index of an utterance's speaker among the training speakers, or -1."""
         speaker = self.utterances[utterance_id].speaker
@@ -87,7 +95,7 @@ class SpectrumData:
         """Training items: a random crop, class and speaker."""
         dataset = DrawDataset({each: {"draw": 0.0} for each in ids})
         dataset.add_dynamic_item(self.crop, takes=["id", "draw"], provides="spectrum")
-        dataset.add_dynamic_item(self.target, takes="id", provides="target")
+        dataset.add_dynamic_item(self.training_target, takes="id", provides="target")
         dataset.add_dynamic_item(self.speaker, takes="id", provides="speaker")
         dataset.set_output_keys(["id", "spectrum", "target", "speaker"])
         return dataset

@@ -12,6 +12,7 @@ from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.dataio.crops import crop_start, pad_frames, segment_bounds
 from emorec_lobes.dataio.normalise import Normaliser
 from emorec_lobes.dataio.sampler import Draw
+from emorec_lobes.dataio.soft_targets import training_target
 from emorec_lobes.errors import StoreError
 from emorec_lobes.features.store import FeatureStore
 from emorec_lobes.labels import class_index
@@ -48,6 +49,8 @@ class SpeechData:
         See `dataio.crops`.
     copies : sequence of mapping
         `layers`, `mel` and `phones` of augmented versions of the utterances; only crops are cut from them.
+    soft_targets : mapping, optional
+        id -> shares of the classes, (K,), that training has in place of the class, where an utterance has them.
     """
 
     utterances: Mapping[str, Utterance]
@@ -61,6 +64,7 @@ class SpeechData:
     reaches_end: bool = True
     keep_single_frame_tail: bool = True
     copies: Sequence[Mapping[str, FeatureStore]] = ()
+    soft_targets: Mapping[str, Tensor] | None = None
 
     def crop(self, utterance_id: str, fraction: float) -> tuple[Tensor, Tensor, Tensor, int]:
         """One crop, from one draw, of all that stands on the frame grid.
@@ -94,10 +98,16 @@ class SpeechData:
         """Class index of an emotion."""
         return class_index(emotion, self.labels)
 
+    def training_target(self, utterance_id: str) -> int | Tensor:
+        """Class index of an utterance, or, with `soft_targets`, its shares of the classes."""
+        index = self.target(self.utterances[utterance_id].emotion)
+        return training_target(utterance_id, index, len(self.labels), self.soft_targets)
+
     def crops_dataset(self, ids: Sequence[str]) -> DrawDataset:
         """Training items: a random crop, its mel and phone targets, speaker vector and class."""
-        dataset = DrawDataset(self._items(ids, draw=0.0))
-        self._add_common(dataset)
+        dataset = DrawDataset({item: {"draw": 0.0} for item in ids})
+        dataset.add_dynamic_item(self.training_target, takes="id", provides="target")
+        self._add_speaker_vector(dataset)
         parts = ["layers", "mel", "phones", "num_valid"]
         dataset.add_dynamic_item(self.crop, takes=["id", "draw"], provides=parts)
         dataset.set_output_keys(["id", "layers", "mel", "phones", "num_valid", "speaker_vector", "target"])
@@ -106,17 +116,14 @@ class SpeechData:
     def segments_dataset(self, ids: Sequence[str]) -> DynamicItemDataset:
         """Evaluation items: whole utterances as segments, longest first so that batches pad little."""
         ordered = sorted(ids, key=lambda item: (-self.utterances[item].duration, item))
-        dataset = DynamicItemDataset(self._items(ordered))
-        self._add_common(dataset)
+        dataset = DynamicItemDataset({item: {"emotion": self.utterances[item].emotion} for item in ordered})
+        dataset.add_dynamic_item(self.target, takes="emotion", provides="target")
+        self._add_speaker_vector(dataset)
         dataset.add_dynamic_item(self.segments, takes=["id"], provides=["layers", "num_valid"])
         dataset.set_output_keys(["id", "layers", "num_valid", "speaker_vector", "target"])
         return dataset
 
-    def _items(self, ids: Sequence[str], **extra: Any) -> dict[str, dict[str, Any]]:
-        return {item: {"emotion": self.utterances[item].emotion, **extra} for item in ids}
-
-    def _add_common(self, dataset: DynamicItemDataset) -> None:
-        dataset.add_dynamic_item(self.target, takes="emotion", provides="target")
+    def _add_speaker_vector(self, dataset: DynamicItemDataset) -> None:
         dataset.add_dynamic_item(self.speaker_vectors.__getitem__, takes="id", provides="speaker_vector")
 
     @property

@@ -5,6 +5,7 @@ import numpy as np
 from emorec_lobes.evaluation.calibration import Reliability, reliability
 from emorec_lobes.evaluation.canvas import STYLES, blank_figure, lighten, svg_of
 from emorec_lobes.evaluation.evidence import Evidence
+from emorec_lobes.evaluation.rater_grids import Rated
 from emorec_lobes.evaluation.report import HEADINGS
 
 
@@ -48,4 +49,27 @@ def curves_svg(evidence: Evidence, metric: str) -> bytes:
         axes.set(xlabel="update", ylabel=f"validation {HEADINGS[metric]}", ylim=(0, 1))
     for axes in (losses, *others):
         lighten(axes)
+    return svg_of(figure)
+
+
+def agreement_svg(rated: Rated) -> bytes:
+    """Accuracy over how far the raters agree: a line a system, grey squares one rater; the ceiling is a grey line."""
+    levels, ceiling = rated.levels, rated.found["one_rater"]["others"]
+    places = np.arange(len(levels))
+    figure = blank_figure(1.6 + 1.5 * max(len(levels), 2), 3.8)
+    axes = figure.add_subplot()
+    if ceiling is not None:
+        band = ceiling["intervals"]["accuracy"]
+        axes.axhspan(band["low"], band["high"], color="0.9", zorder=0)
+        axes.axhline(ceiling["accuracy"], color="0.5", linewidth=1, zorder=1, label="human ceiling, 95 % interval")
+    humans = [np.nan if row["one_rater"] is None else row["one_rater"] for row in levels]
+    axes.plot(places, humans, color="0.5", marker="s", linestyle="", markersize=7, label="one rater")
+    for number, (name, values) in enumerate(rated.accuracies.items()):
+        color, line = STYLES[number % len(STYLES)]
+        axes.plot(places, values, color=color, linestyle=line, marker="o", markersize=5, label=name)
+    axes.set_xticks(places, [f"{row['level']}\n{row['num_utterances']}" for row in levels])
+    axes.set(xlabel="agreement of the raters, utterances", ylabel="accuracy", ylim=(0, 1.03))
+    axes.set_xlim(-0.5, len(levels) - 0.5)
+    lighten(axes)
+    figure.legend(loc="outside upper left", frameon=False, fontsize=8)
     return svg_of(figure)

@@ -8,7 +8,7 @@ from emorec_lobes.evaluation import html
 from emorec_lobes.evaluation.comparison import Table, legend_of, what_was_tested
 from emorec_lobes.evaluation.documents import as_csv, as_markdown, as_tex
 from emorec_lobes.evaluation.evidence import Evidence
-from emorec_lobes.evaluation.figures_report import curves_svg, pooled_reliability, reliability_svg
+from emorec_lobes.evaluation.figures_report import agreement_svg, curves_svg, pooled_reliability, reliability_svg
 from emorec_lobes.evaluation.grids import (
     Grid,
     calibration_grid,
@@ -20,6 +20,8 @@ from emorec_lobes.evaluation.grids import (
     versions_grid,
 )
 from emorec_lobes.evaluation.protocol_words import in_words, remaining_entries
+from emorec_lobes.evaluation.rater_grids import Rated, rater_grids, read_rated
+from emorec_lobes.evaluation.raters_report import CAVEATS, NO_CEILING, who_rated
 from emorec_lobes.evaluation.report import HEADINGS, corpus_title
 from emorec_lobes.evaluation.slices import FEW, NUM_BINS, Cut, Facts, cuts
 from emorec_lobes.evaluation.systems import command_line
@@ -63,9 +65,13 @@ def write_report(table: Table, evidence: Sequence[Evidence], facts: Mapping[str,
     held = cuts(tested, facts)
     notes = [f"{cut.title}: {_LACKING[cut.title]}." for cut in held if not cut.parts]
     sliced = [cut_grid(cut, evidence, table.metric) for cut in held if cut.parts]
+    rated = read_rated(evidence)
+    rated_grids = rater_grids(rated) if rated else []
+    if rated and rated.found["one_rater"] is None:
+        notes.append(NO_CEILING)
     grids = [seed_grid(evidence), recall_grid(evidence), *map(confusion_grid_named, evidence), *sliced]
     contents = {
-        "results.md": as_markdown(table, evidence, [*grids, calibration_grid(evidence)], notes),
+        "results.md": as_markdown(table, evidence, [*grids, calibration_grid(evidence), *rated_grids], notes),
         "results.tex": as_tex(table, evidence),
         "results.csv": as_csv(table, evidence),
         "index.html": as_html(table, evidence, held),
@@ -84,12 +90,14 @@ def confusion_grid_named(evidence: Evidence) -> Grid:
 def as_html(table: Table, evidence: Sequence[Evidence], held: Sequence[Cut]) -> str:
     """The page: what all systems share first, side by side, then a part for each system."""
     title = f"Results: {corpus_title(table.test)}"
+    rated = read_rated(evidence)
     sections = {
         "comparison": ("Comparison", _comparison(table, evidence)),
         "classes": ("Classes", [html.table(recall_grid(evidence))]),
         **{f"slice-{number}": (f"By {cut.title.lower()}", _slice(cut, evidence, table.metric))
            for number, cut in enumerate(held, start=1)},
         "calibration": ("Calibration", [html.table(calibration_grid(evidence)), html.paragraph(_CALIBRATION, "note")]),
+        **({"raters": ("Raters", _raters(rated))} if rated else {}),
         **{f"system-{number}": (each.system.name, _system(each, table.metric))
            for number, each in enumerate(evidence, start=1)},
         "versions": ("Versions", [html.table(versions_grid(evidence))]),
@@ -126,6 +134,19 @@ def _slice(cut: Cut, evidence: Sequence[Evidence], metric: str) -> list[str]:
     if cut.title == "Level":
         note += " Level: root mean square of the samples, in decibels of full scale."
     return [html.table(cut_grid(cut, evidence, metric)), html.paragraph(note, "note")]
+
+
+def _raters(rated: Rated) -> list[str]:
+    parts = [html.paragraph(who_rated(rated.found)), *map(html.table, rater_grids(rated))]
+    if rated.found["one_rater"] is None:
+        return [*parts, html.paragraph(NO_CEILING)]
+    told = "; ".join(
+        f"{name} " + ", ".join(f"{row['level']} {value:.2f}" for row, value in zip(rated.levels, values, strict=True))
+        for name, values in rated.accuracies.items()
+    )
+    alt = f"Accuracy over the agreement of the raters, beside one rater and the human ceiling. {told}."
+    caption = "Grey line and band: the human ceiling with its interval; squares: one rater at each level of agreement."
+    return [*parts, html.paragraph(CAVEATS, "note"), html.figure(agreement_svg(rated), alt, caption)]
 
 
 def _system(evidence: Evidence, metric: str) -> list[str]:

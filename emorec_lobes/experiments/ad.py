@@ -14,6 +14,7 @@ from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.experiments.fingerprint import num_processes
 from emorec_lobes.experiments.folds import FoldData
 from emorec_lobes.experiments.pretrained import Pretrained
+from emorec_lobes.experiments.ratings import soft_features, soft_stamp, soft_targets
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.experiments.speech import check_num_classes, fill_stores, wave_copies
 from emorec_lobes.features.spectrum_spec import SPECTRUM, SpectrumSpec
@@ -49,11 +50,13 @@ class ADTask:
         self.pretrained = Pretrained(settings["pretrained"], spectrum_spec(settings))
         self.pretrained.load_into(settings.build()["model"].front_end.front_end)  # told now, not after the extraction
         self.utterances = utterances
+        self.soft_targets = soft_targets(settings, utterances)
         self._crops_per_update = settings["batch_size"] * run_opts["grad_accumulation_factor"] * num_processes()
         self.spectra = extract_spectra(settings, utterances, run_opts)
         self.audio_hashes = self.spectra.audio_hashes
         self.copies = [extract_spectra(settings, utterances, run_opts, copy) for copy in wave_copies(settings)]
         self.features = {SPECTRUM: self.spectra.folder.name, "pretrained": self.pretrained.fingerprint}
+        self.features |= soft_features(self.soft_targets)
         self.features |= {f"{SPECTRUM}-copy{n}": store.folder.name for n, store in enumerate(self.copies, start=1)}
 
     def stamp(self, settings: Settings) -> dict[str, Any]:
@@ -62,6 +65,7 @@ class ADTask:
             **{key: settings[key] for key in ("features", "vad", "eval_windows", "ad_positions", "wave_copies")},
             "pretrained_on": self.pretrained.trained_on,
             **statistics_stamp(by_speaker=False),
+            **soft_stamp(self.soft_targets),
         }
 
     def overrides(self, settings: Settings, fold: Fold) -> dict[str, Any]:
@@ -84,6 +88,7 @@ class ADTask:
             crop_frames=hparams["crop_frames"],
             window_shift=hparams["window_shift"],
             copies=self.copies,
+            soft_targets=self.soft_targets,
         )
         return FoldData(
             train=data.crops_dataset(fold.train),

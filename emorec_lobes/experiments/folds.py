@@ -20,6 +20,7 @@ from emorec_lobes.evaluation.predictions import Predictions, write_predictions
 from emorec_lobes.evaluation.report import corpus_title, results_record
 from emorec_lobes.experiments.command import command
 from emorec_lobes.experiments.fingerprint import FINGERPRINT, check_fingerprint, fold_fingerprint
+from emorec_lobes.experiments.ratings import given_ratings
 from emorec_lobes.experiments.results import drawn_units, one_input_file, read_record, write_results
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.experiments.training import evaluation_loader, make_brain, save_weights, training_loader
@@ -95,6 +96,7 @@ def run_fold(
         command(settings, run_opts),
         units=drawn_units(stamp, utterances),
         one_input=answers.one_input,
+        ratings=given_ratings(utterances),
     )
     if if_main_process():
         answers.save(folder, record)

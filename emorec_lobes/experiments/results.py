@@ -11,6 +11,7 @@ from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.errors import DataError
 from emorec_lobes.evaluation.figures import confusion_figure
 from emorec_lobes.evaluation.predictions import Predictions, read_predictions, write_predictions
+from emorec_lobes.evaluation.raters import Ratings
 from emorec_lobes.evaluation.report import markdown_table, results_record
 from emorec_lobes.evaluation.units import DIALOGS, UTTERANCES, Units
 from emorec_lobes.files import read_json, write_atomically, write_json
@@ -44,6 +45,7 @@ def pool(
     command: Mapping[str, Any],
     fold_folders: Sequence[Path],
     units: Units | None = None,
+    ratings: Ratings | None = None,
 ) -> dict[str, Any]:
     """One predictions.csv and one record above the folds; nothing is trained."""
     predictions = Predictions.concatenate([fold_predictions(path) for path in fold_folders])
@@ -57,7 +59,7 @@ def pool(
     keys = [key for key in records[0]["stamp"] if key not in stamp]
     chosen = {key: [record["stamp"][key] for record in records] for key in keys}
     tested, stamped = predictions.only("test"), {**stamp, **chosen}
-    record = results_record(tested, stamped, fingerprint, command, units=units, one_input=one_input)
+    record = results_record(tested, stamped, fingerprint, command, units=units, one_input=one_input, ratings=ratings)
     if if_main_process():
         write_predictions(folder / "predictions.csv", predictions)
         for name, table in one_input.items():

@@ -20,6 +20,7 @@ from emorec_lobes.errors import ConfigError, exit_code_of, not_one_of
 from emorec_lobes.evaluation.report import terminal_table
 from emorec_lobes.experiments.command import command
 from emorec_lobes.experiments.folds import FoldSolver, run_fold, train_brain
+from emorec_lobes.experiments.ratings import given_ratings
 from emorec_lobes.experiments.results import drawn_units, pool
 from emorec_lobes.experiments.settings import Settings, read_settings
 from emorec_lobes.features.speech import check_device
@@ -141,6 +142,7 @@ def run(solve: FoldSolver, task_class: type[Task], settings: Settings, run_opts:
     with _locked(folder, shared=not alone):
         check_claim(folder, settings)
         utterances, info = load_corpus(settings, folder)
+        ratings = given_ratings(utterances)
         folds = make_folds(
             utterances,
             scheme=settings["scheme"],
@@ -165,7 +167,8 @@ def run(solve: FoldSolver, task_class: type[Task], settings: Settings, run_opts:
         if len(chosen) < len(folds):
             return records[0] if records else None
         finished = [Path(folder) / f"fold_{fold.name}" for fold in folds]
-        return pool(folder, stamped, command(settings, run_opts), finished, drawn_units(stamped, utterances))
+        units = drawn_units(stamped, utterances)
+        return pool(folder, stamped, command(settings, run_opts), finished, units, ratings)
 
 
 def _locked(folder: Path, shared: bool = False) -> AbstractContextManager[None]:

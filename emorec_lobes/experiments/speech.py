@@ -17,6 +17,7 @@ from emorec_lobes.dataio.speech import SpeechData
 from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.evaluation.figures import layer_weights_figure, mel_figure
 from emorec_lobes.experiments.folds import FoldData
+from emorec_lobes.experiments.ratings import soft_features, soft_stamp, soft_targets
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.features.extract import extract
 from emorec_lobes.features.mel import NUM_MELS
@@ -54,6 +55,7 @@ class SpeechTask:
         check_classes(settings)
         _check_sizes(settings)
         self.utterances = utterances
+        self.soft_targets = soft_targets(settings, utterances)
         self.stores = extract_features(settings, utterances, run_opts, aligner=settings["aligner"])
         on_the_grid = {"aligner": settings["aligner"], "features": ("layers", "mel", "phones")}
         self.copies = [
@@ -63,6 +65,7 @@ class SpeechTask:
         self.features = {name: store.folder.name for name, store in self.stores.items()}
         for number, stores in enumerate(self.copies, start=1):
             self.features |= {f"{name}-copy{number}": store.folder.name for name, store in stores.items()}
+        self.features |= soft_features(self.soft_targets)
         self.unaligned = unaligned(self.stores["phones"], utterances)
         if if_main_process():
             warn_of_unaligned(self.unaligned, len(utterances))
@@ -79,6 +82,7 @@ class SpeechTask:
             **statistics_stamp(by_speaker),
             "as_the_authors": [key for key in switches if settings[key] == switches[key]],
             **{key: settings[key] for key in ("spec_augment", "wave_copies")},
+            **soft_stamp(self.soft_targets),
         }
 
     def overrides(self, settings: Settings, fold: Fold) -> dict[str, Any]:
@@ -120,6 +124,7 @@ class SpeechTask:
             reaches_end=hparams["crop_reaches_end"],
             keep_single_frame_tail=hparams["keep_single_frame_tail"],
             copies=self.copies,
+            soft_targets=self.soft_targets,
         )
 
     def _enrol(self, hparams: Mapping[str, Any], fold: Fold) -> Enrolment:

@@ -13,6 +13,7 @@ from emorec_lobes.dataio.context import check_dialogs, with_context
 from emorec_lobes.dataio.text import TextData
 from emorec_lobes.errors import ConfigError
 from emorec_lobes.experiments.folds import FoldData
+from emorec_lobes.experiments.ratings import soft_features, soft_stamp, soft_targets
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.experiments.speech import check_classes, draw_layer_weights, training_class_weights
 from emorec_lobes.features.extract import extract
@@ -42,9 +43,10 @@ class TextTask:
         check_classes(settings)
         _check_length(settings)
         self.utterances = utterances
+        self.soft_targets = soft_targets(settings, utterances)
         self.tokens, self.truncated = token_store(settings, utterances, run_opts)
         self.audio_hashes = hashes_with_ids(self.tokens.audio_hashes)
-        self.features = {TOKENS: self.tokens.folder.name}
+        self.features = {TOKENS: self.tokens.folder.name} | soft_features(self.soft_targets)
 
     def stamp(self, settings: Settings) -> dict[str, Any]:
         """What the model was given of each utterance."""
@@ -55,6 +57,7 @@ class TextTask:
             **dict.fromkeys(("normalise", "enrolment", "aligner"), "none"),
             **statistics_stamp(False),
             "as_the_authors": [key for key in switches if settings[key] == switches[key]],
+            **soft_stamp(self.soft_targets),
         }
 
     def overrides(self, settings: Settings, fold: Fold) -> dict[str, Any]:
@@ -71,7 +74,7 @@ class TextTask:
                 brain.hparams.model.layer_mix, figures / "layer_weights.png", "the encoder's layers", title
             )
 
-        data = TextData(with_labels(self.utterances), hparams["labels"], self.tokens)
+        data = TextData(with_labels(self.utterances), hparams["labels"], self.tokens, self.soft_targets)
         return FoldData(
             train=data.draws_dataset(fold.train),
             valid=data.utterances_dataset(fold.valid) if fold.valid else None,

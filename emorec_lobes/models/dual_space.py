@@ -1,6 +1,6 @@
 """The dual-space loss: F+ must tell the emotion, F- the speaker; and the linear heads that answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -118,7 +118,13 @@ class DualSpaceHeads(nn.Module):
         )
 
 
-def dual_space_loss(scores: DualSpaceScores, emotion: Tensor, speaker: Tensor, ad_weight: float) -> DualSpaceLosses:
+def dual_space_loss(
+    scores: DualSpaceScores,
+    emotion: Tensor,
+    speaker: Tensor,
+    ad_weight: float,
+    emotion_loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
+) -> DualSpaceLosses:
     """The emotion loss, plus `ad_weight` times the losses on F+ and F-, summed over AD modules.
 
     An utterance whose speaker is unknown (-1) has no part in the loss on F-, which is the mean over the others; with
@@ -133,9 +139,12 @@ def dual_space_loss(scores: DualSpaceScores, emotion: Tensor, speaker: Tensor, a
     scores : DualSpaceScores
         Of `DualSpaceHeads`.
     emotion : torch.Tensor, (B,), integer
+        Or what else `emotion_loss` takes.
     speaker : torch.Tensor, (B,), integer
         Index of a training speaker, or -1.
     ad_weight : float
+    emotion_loss : callable
+        (B, K) scores and `emotion` -> loss.
 
     Returns
     -------
@@ -157,9 +166,9 @@ def dual_space_loss(scores: DualSpaceScores, emotion: Tensor, speaker: Tensor, a
     """
     if not ad_weight >= 0:
         raise ConfigError(f"`ad_weight` must be 0 or more, but is {ad_weight} instead. The paper has 0.5.")
-    main = cross_entropy(scores.emotion, emotion)
+    main = emotion_loss(scores.emotion, emotion)
     zero = main.new_zeros(())
-    relevant = sum((cross_entropy(each, emotion) for each in scores.relevant), start=zero)
+    relevant = sum((emotion_loss(each, emotion) for each in scores.relevant), start=zero)
     irrelevant = sum((_known_speakers_loss(each, speaker) for each in scores.irrelevant), start=zero)
     return DualSpaceLosses(main + ad_weight * (relevant + irrelevant), main, relevant, irrelevant)
 

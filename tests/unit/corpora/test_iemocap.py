@@ -75,9 +75,24 @@ def test_scripted_dialogs_are_told_from_improvised_ones(iemocap_tree):
         assert item.kind == ("improvised" if "impro" in item.id else "scripted")
 
 
-def test_every_rater_is_kept_with_all_labels_and_without_comments(iemocap_tree):
+def test_every_rater_is_kept_with_all_labels_and_without_comments_and_the_actors_are_none(iemocap_tree):
+    [turn, *_] = iemocap.read_turns(iemocap_tree / EVALUATION)
+    assert turn.ratings == {"E2": ["Neutral"], "E3": ["Frustration", "Anger"], "E4": ["Other"], "F1": ["Neutral"]}
     item = _read(iemocap_tree)[0]["iemocap_Ses01F_impro01_F000"]
-    assert item.ratings == {"E2": ["Neutral"], "E3": ["Frustration", "Anger"], "E4": ["Other"], "F1": ["Neutral"]}
+    assert item.ratings == {"E2": ["neutral"], "E3": ["frustrated", "angry"], "E4": ["other"]}
+
+
+@pytest.mark.parametrize(("options", "heard"), [({}, ["happy"]), ({"selection": "xi2022"}, ["excited", "happy"])])
+def test_an_emotion_that_counts_as_another_does_so_in_ratings_too(iemocap_tree, options, heard):
+    _edit(iemocap_tree / EVALUATION, "C-E2:\tNeutral;", "C-E2:\tExcited; Happiness;")
+    assert _read(iemocap_tree, **options)[0]["iemocap_Ses01F_impro01_F000"].ratings["E2"] == heard
+
+
+def test_a_rating_that_is_no_known_emotion_counts_as_other_with_a_warning(iemocap_tree):
+    _edit(iemocap_tree / EVALUATION, "C-E2:\tNeutral;", "C-E2:\tBemused;")
+    utterances, warnings = _read(iemocap_tree)
+    assert utterances["iemocap_Ses01F_impro01_F000"].ratings["E2"] == ["other"]
+    assert "1 ratings name no emotion that is known ('Bemused') and count as other." in warnings
 
 
 def test_turns_without_agreement_or_of_other_classes_are_left_out(iemocap_tree):
