@@ -28,12 +28,7 @@ class Rated:
     @property
     def accuracies(self) -> dict[str, list[float]]:
         """Each system's accuracy by level."""
-        return {
-            name: [
-                _mean([seed["by_agreement"][place]["accuracy"] for seed in seeds]) for place in range(len(self.levels))
-            ]
-            for name, seeds in self.systems.items()
-        }
+        return {name: _means_by_level(seeds) for name, seeds in self.systems.items()}
 
 
 def read_rated(evidence: Sequence[Evidence]) -> Rated | None:
@@ -74,6 +69,11 @@ def _levels_grid(rated: Rated) -> Grid:
         rows.append([level_name(level), str(level["num_utterances"]), *map(rounded, values)])
     head = ["agreement of the raters", "n", "one rater", *rated.systems]
     return Grid("Accuracy by agreement of the raters, mean over seeds", head, rows, shares=shares)
+
+
+def _means_by_level(seeds: Sequence[Mapping[str, Any]]) -> list[float]:
+    levels = zip(*(seed["by_agreement"] for seed in seeds), strict=True)
+    return [_mean([row["accuracy"] for row in rows]) for rows in levels]
 
 
 def _soft_grid(rated: Rated) -> Grid:

@@ -94,7 +94,10 @@ def strict_run():
 def write_whole_run(strict_run):
     """`write_whole_run(folder, seed, skill, ...)`: all that a recipe leaves, of 3 folds and 6 speakers; no weights."""
 
-    def write(folder, seed=1, skill=2.0, corpus="emodb", overrides=None, stamp=None, speaker="{}", with_history=True):
+    def write(
+        folder, seed=1, skill=2.0, corpus="emodb", overrides=None, stamp=None, speaker="{}", with_history=True,
+        ratings=None,
+    ):  # fmt: skip
         table = strict_run(skill=skill, scale=1.5, seed=seed)
         columns = (table.ids, table.folds, table.splits, [speaker.format(name) for name in table.speakers])
         table = Predictions(*columns, table.targets, table.labels, table.probabilities)
@@ -105,6 +108,7 @@ def write_whole_run(strict_run):
             {"config": f"{seed}", "data": "77c1"},
             {"recipe": "recipes/IEMOCAP/train_ser.py", "hparams": "ser_small.yaml", "overrides": overrides,
              "fingerprint": "0f3a"},
+            ratings=ratings,
         )  # fmt: skip
         write_predictions(folder / "predictions.csv", table)
         (folder / "results.json").write_text(json.dumps(record))

@@ -54,6 +54,26 @@ def test_columns_with_the_usual_names_are_found(corpus):
     assert (item.text, item.fold, item.kind) == ("Ja.", "1", "scripted")
 
 
+def test_ratings_are_a_label_a_rater_spelled_like_the_tables_own(corpus):
+    item = _read_one(corpus(_row(ratings="sad; Trauer;anger")), label_map={"Trauer": "sad"})
+    assert item.ratings == {"1": ["sad"], "2": ["sad"], "3": ["angry"]}
+    assert _read_one(corpus(_row(ratings=None))).ratings is None
+    assert _read_one(corpus(_row(heard="sad")), ratings_column="heard").ratings == {"1": ["sad"]}
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("sad;;sad", "row 1: rating 2 of 'sad;;sad' must be a label, but is empty. Write one a rater, separated by ;."),
+        ("sad;", "row 1: rating 2 of 'sad;' must be a label, but is empty"),
+        ("sad;glum", "row 1, rating 2: `emotion` must be one of angry"),
+    ],
+)
+def test_a_rating_that_is_empty_or_no_emotion_names_row_and_rater(corpus, cell, message):
+    with pytest.raises(DataError, match=re.escape(message)):
+        _read_one(corpus(_row(ratings=cell)))
+
+
 def test_columns_can_have_any_name(corpus):
     cells = {"wav": "audio/a.wav", "emo": "Trauer", "key": "k", "who": "03", "sex": "m"}
     cells |= {"day": "1", "words": "Ja.", "split": "2", "how": "impro"}
