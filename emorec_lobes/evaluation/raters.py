@@ -5,9 +5,11 @@ is not asked.
 
 | name | meaning |
 |---|---|
-| others | one rater against the majority of the others; a tie among these is the target in equal shares |
-| published | one rater against the corpus's label, of which their own vote is a part: this flatters |
-| ceiling | the first of these: what one more person would score |
+| others | one rater against the majority of the others, a tie being the target in equal shares: the human ceiling |
+| published | one rater against the corpus's label, of which their own vote is a part |
+
+The first is a little low, since fewer make a majority than made the label, and the second flatters. Neither bounds a
+system, which may learn what most people hear better than one of them hears it.
 
 As an answer, an emotion outside of the classes is wrong; as the majority of the others, it is not asked for.
 """

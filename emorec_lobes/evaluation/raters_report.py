@@ -10,9 +10,9 @@ from emorec_lobes.evaluation.raters import LEVELS
 NO_CEILING = "No human ceiling: no utterance was rated by two or more."
 ONE_RATER = {"others": "one rater, against the others' majority", "published": "one rater, against the label"}
 CAVEATS = (
-    "The human ceiling is the first row: each rater against the majority of the others, a tie among these being split "
-    "evenly. A rater is part of the label, which flatters the second row. An emotion outside of the classes is wrong "
-    "as an answer, and is not asked for."
+    "One more person would score between the first two rows: in the first, the human ceiling here, the majority is of "
+    "one rater fewer than the label's, a tie being split evenly; in the second, a rater's own vote is part of the "
+    "label. An emotion outside of the classes is wrong as an answer, and is not asked for."
 )
 
 
