@@ -71,5 +71,7 @@ def agreement_svg(rated: Rated) -> bytes:
     axes.set(xlabel="agreement of the raters, utterances", ylabel="accuracy", ylim=(0, 1.03))
     axes.set_xlim(-0.5, len(levels) - 0.5)
     lighten(axes)
-    figure.legend(loc="outside upper left", frameon=False, fontsize=8)
+    legend = figure.legend(loc="outside upper left", frameon=False, fontsize=8)
+    for text in legend.get_texts():  # a name of the user's, whatever it holds
+        text.set_parse_math(False)
     return svg_of(figure)

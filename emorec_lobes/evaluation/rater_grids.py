@@ -11,6 +11,7 @@ from emorec_lobes.evaluation.grids import Grid
 from emorec_lobes.evaluation.rater_scores import RATED_METRICS
 from emorec_lobes.evaluation.raters_report import ceiling_head, ceiling_rows, level_name
 from emorec_lobes.evaluation.report import rounded
+from emorec_lobes.evaluation.slices import FEW
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def _levels_grid(rated: Rated) -> Grid:
     for place, level in enumerate(rated.levels):
         values = [level["one_rater"], *(column[place] for column in columns)]
         shares |= {(place, 2 + number): value for number, value in enumerate(values) if value is not None}
-        rows.append([level_name(level), str(level["num_utterances"]), *map(rounded, values)])
+        size = f"{level['num_utterances']}{' (few)' if level['num_utterances'] < FEW else ''}"
+        rows.append([level_name(level), size, *map(rounded, values)])
     head = ["agreement of the raters", "n", "one rater", *rated.systems]
     return Grid("Accuracy by agreement of the raters, mean over seeds", head, rows, shares=shares)
 

@@ -9,7 +9,7 @@ import pytest
 from emorec_lobes.evaluation.report import markdown_table, results_record, terminal_table
 from emorec_lobes.labels import FOUR_CLASSES
 
-from .test_full_report import Page, report
+from .test_full_report import HOSTILE, Page, report
 
 STAMP = {"corpus": "emodb", "protocol": "strict", "speaker_statistics_over": "nothing"}
 
@@ -84,6 +84,12 @@ def test_the_page_shows_the_ceiling_and_the_accuracy_at_each_level_with_a_figure
     [figure] = [each for tag, each in page.tags if tag == "img" and "human ceiling" in each["alt"]]
     assert b"<svg" in b64decode(figure["src"].partition("base64,")[2])
     assert report([rated_runs], tmp_path / "again") == texts
+
+
+def test_a_systems_name_is_drawn_as_it_is(tmp_path, write_whole_run, strict_run):
+    ratings = heard_by(strict_run().only("test").ids)
+    write_whole_run(tmp_path / "run", overrides={"encoder": HOSTILE}, ratings=ratings)
+    assert "Human ceiling" in report([tmp_path / "run"], tmp_path / "out")["results.md"]
 
 
 def test_runs_without_ratings_have_a_page_without_raters(tmp_path, write_whole_run):
