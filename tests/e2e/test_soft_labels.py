@@ -58,7 +58,6 @@ def test_where_they_do_not_the_network_is_another_one_and_labels_are_still_what_
     tables = [list(csv.DictReader((tmp_path / f"run_{soft}/fold_1/{FILES[0]}").open())) for soft in (False, True)]
     assert [row["target"] for row in tables[0]] == [row["target"] for row in tables[1]]
     assert [row["p_sad"] for row in tables[0]] != [row["p_sad"] for row in tables[1]]
-    # Two to one: on the way there, an answer is less sure than one that learns certainty.
     record = json.loads((tmp_path / "run_True/fold_1/results.json").read_text())
     assert [row["level"] for row in record["raters"]["by_agreement"]] == ["majority"]
     code, _, err = train(tmp_path / "run_True", data_folder=rated("other", lambda label: []), soft_labels=True, **SHORT)
