@@ -6,6 +6,8 @@ from emorec_lobes.cli.main import main
 
 GOOD = ("cv", "IEMOCAP/train_ser.py", "ser_mel")
 
+FULL = (*GOOD, "--data_folder", "x")
+
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
@@ -17,7 +19,11 @@ GOOD = ("cv", "IEMOCAP/train_ser.py", "ser_mel")
         ((*GOOD, "--folds", "first"), "`folds` must be numbers such as 1-3 or 1,2,5, but is 'first' instead."),
         ((*GOOD, "--jobs", "0"), "`jobs` must be 1 or more, but is 0 instead."),
         ((*GOOD, "--threads", "-2"), "`threads` must be 1 or more, but is -2 instead."),
-        ((*GOOD, "--engine", "slurm"), "`engine` must be one of local, but is 'slurm' instead."),
+        ((*FULL, "--engine", "slurm"), "`engine` must be one of local, ray, but is 'slurm' instead."),
+        ((*FULL, "--gpus-per-job", "1"), "`--cpus-per-job` and `--gpus-per-job` must come with --engine ray."),
+        ((*FULL, "--engine", "ray", "--cpus-per-job", "0"), "`cpus_per_job` must be 1 or more, but is 0 instead."),
+        ((*FULL, "--engine", "ray", "--gpus-per-job", "1.5"), "such as 0.5, or a whole number, but is 1.5 instead."),
+        ((*FULL, "--engine", "ray", "--gpus-per-job", "nan"), "such as 0.5, or a whole number, but is nan instead."),
         (GOOD, "`data_folder` must be given: add --data_folder FOLDER."),
         ((*GOOD, "--data_folder", "x", "--lrr", "1"), "has no key `lrr`. Did you mean --lr?"),
         ((*GOOD, "--data_folder", "x", "--seed", "1"), "`--seed` must be left to this command, but is given."),
