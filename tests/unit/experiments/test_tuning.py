@@ -82,6 +82,8 @@ def tune(tmp_path, monkeypatch):
     from emorec_lobes.experiments import cross_validation, tuning
 
     monkeypatch.setattr(cross_validation, "check_claim", lambda *_: None)  # the engine writes no settings
+    for name in ("history_figure", "importance_figure"):  # half a second each
+        monkeypatch.setattr(tuning, name, lambda drawn, path: None)
 
     def run(name="study", trials=6, engine=None, overrides=OVERRIDES, tries=TRIES, folds=None, prune=False, at_once=1):
         engine = engine or Recipe()
@@ -132,7 +134,7 @@ def test_no_score_of_the_test_stands_in_the_report(tune, tmp_path):
     }
 
 
-@pytest.mark.parametrize("dies_at", [1, 6, 8, 11])
+@pytest.mark.parametrize("dies_at", [1, 8])
 def test_a_killed_study_goes_on_and_ends_as_one_that_was_left_alone(tune, tmp_path, dies_at):
     whole, _ = tune("whole")
     with pytest.raises(Killed):
@@ -196,8 +198,8 @@ def test_when_trial_after_trial_fails_it_ends_with_the_reason(tune):
 
 def test_trials_that_were_validated_on_other_utterances_are_not_compared(tune, monkeypatch):
     tune(trials=1)
-    monkeypatch.setattr(f"{__name__}.FOLDS", ("1", "3", "2"))
-    with pytest.raises(ConfigError, match="on the same utterances, but fold 2 has others than before"):
+    monkeypatch.setitem(globals(), "FOLDS", ("1", "3", "2"))
+    with pytest.raises(ConfigError, match="on the same utterances, but fold 3 has others than before"):
         tune(trials=2)
 
 
@@ -218,17 +220,17 @@ def test_a_folder_of_another_study_is_refused(tune, changed, complaint):
 def test_a_folder_with_something_else_or_a_broken_study_is_refused(tune, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other/notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="other must be new or hold this study, but does not"):
+    with pytest.raises(ConfigError, match="other must be new or hold this study, but holds something else"):
         tune("other")
     tune(trials=1)
     (tmp_path / "study/study.db").write_text("not a database")
-    with pytest.raises(DataError, match="study.db cannot be read") as caught:
+    with pytest.raises(DataError, match=r"study\.db cannot be read") as caught:
         tune(trials=1)
     assert "\n" not in str(caught.value)
 
 
 def test_without_validation_speakers_there_is_nothing_to_tune_on(tune, tmp_path):
-    with pytest.raises(ProtocolError, match="^`protocol` must be strict to tune, but is paper instead") as caught:
+    with pytest.raises(ProtocolError, match=r"^`protocol` must be strict to tune, but is paper instead") as caught:
         tune(overrides=("--data_folder=x", "--protocol=paper"))
     assert "\n" not in str(caught.value) and not (tmp_path / "study").exists()
 
