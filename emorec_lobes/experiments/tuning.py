@@ -42,6 +42,7 @@ class Search:
     folds: Sequence[int] | None
     to: Path
     threads: int
+    base: SeedRun  # without the values that are tried
 
     def run(self, folder: Path, more: Sequence[str] = ()) -> SeedRun:
         """The cross-validation under some values."""
@@ -88,18 +89,18 @@ def make_search(
     ProtocolError
         If there would be no validation speakers.
     """
-    bare = Search(recipe, hparams, overrides, {}, seed, folds, to, threads)
-    base = bare.run(to)
+    base = seed_runs(recipe, hparams, overrides, [seed], to, threads)[0]
     if base.settings["protocol"] != "strict":
         raise ProtocolError(
             f"`protocol` must be strict to tune, but is {base.settings['protocol']} instead, which has no validation "
             "speakers. Add --protocol strict."
         )
-    search = replace(bare, space=read_space(tries, space_file, base.settings))
-    for key, tried in search.space.items():
+    space = read_space(tries, space_file, base.settings)
+    for key, tried in space.items():
         for text in tried.texts():
             read_command_line([str(hparams), *overrides, f"--{key}={text}"])
-    _check_folder(to, _identity(search, base))
+    search = Search(recipe, hparams, overrides, space, seed, folds, to, threads, base)
+    _check_folder(to, _identity(search))
     return search
 
 
@@ -127,7 +128,7 @@ def tune(search: Search, num_trials: int, engine: Engine, at_once: int, prune: b
     """
     search.to.mkdir(parents=True, exist_ok=True)
     with locked(search.to, "tuning"):
-        write_json(search.to / CLAIM, _identity(search, search.run(search.to)))
+        write_json(search.to / CLAIM, _identity(search))
         study = Study(search.to / STORAGE, search.space, search.seed)
         failed, in_a_row = 0, 0
         while sum(study.failure(trial) is None for trial in study.ended()) + failed < num_trials:
@@ -209,12 +210,11 @@ def _note_validation(study: Study, tables: Sequence[Predictions], folder: Path) 
 
 def _write(search: Search, study: Study) -> Tuning:
     """Writes the report as far as the study has come."""
-    metric = search.run(search.to).settings["validation_score"]
     ended = study.ended()
     tuning = Tuning(
         recipe=search.command()[2],
         hparams=search.hparams.name,
-        metric=metric,
+        metric=search.base.settings["validation_score"],
         space={key: str(tried) for key, tried in search.space.items()},
         validation={fold: Validation(**each) for fold, each in (study.noted("validation") or {}).items()},
         trials=[_as_trial(study, number, ended) for number in range(len(ended))],
@@ -243,14 +243,14 @@ def _as_trial(study: Study, number: int, ended: Sequence["optuna.trial.FrozenTri
     )
 
 
-def _identity(search: Search, base: SeedRun) -> dict[str, Any]:
+def _identity(search: Search) -> dict[str, Any]:
     """What all trials of a study share."""
     return {
         "recipe": recipe_path(str(search.recipe)),
         "hparams": search.hparams.name,
         "folds": "all" if search.folds is None else list(search.folds),
-        "run options": run_fingerprint(base.run_opts),
-        "settings": base.settings.identity(),
+        "run options": run_fingerprint(search.base.run_opts),
+        "settings": search.base.settings.identity(),
         "tried": {key: str(tried) for key, tried in search.space.items()},
     }
 

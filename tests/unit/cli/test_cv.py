@@ -1,5 +1,7 @@
 """`emorec cv`: what it refuses, each in one line, before anything is run."""
 
+import sys
+
 import pytest
 
 from emorec_lobes.cli.main import main
@@ -35,3 +37,10 @@ def test_bad_input_is_one_line_and_exit_code_2(words, complaint, capsys, tmp_pat
     printed = capsys.readouterr().err
     assert printed.startswith("emorec: ") and printed.count("\n") == 1 and complaint in printed
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_ray_its_engine_is_one_line_with_what_installs_it(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main((*FULL, "--engine", "ray")) == 2
+    assert capsys.readouterr().err == "emorec: `ray` is not installed. Run pip install 'emorec[scale]'.\n"

@@ -15,9 +15,9 @@ from emorec_lobes.files import write_json
 
 pytest.importorskip("optuna")
 
-HPARAMS = Path(__file__).parents[3] / "hparams/ser_mel.yaml"
-OVERRIDES = ("--data_folder=x", "--protocol=strict", "--corpus=emodb")
-TRIES = ("lr=1e-4..1:log", "normalise=none,speaker")
+HPARAMS = Path(__file__).parents[3] / "hparams/svm_resemblyzer.yaml"
+OVERRIDES = ("--data_folder=x", "--class_weights=balanced")
+TRIES = ("tolerance=1e-4..1:log", "normalise=none,speaker")
 FOLDS = ("1", "2", "3")
 LABELS = ("angry", "sad")
 
@@ -27,7 +27,7 @@ class Killed(BaseException):
 
 
 class Recipe:
-    """An engine whose recipe is right more often the nearer `lr` is to 0.01; on test it always answers the same.
+    """An engine whose recipe is right more often the nearer `tolerance` is to 0.01; on test it always answers the same.
 
     `dies_at` is the number of the job at which the process ends; `fails` says by its options whether a job fails.
     """
@@ -44,7 +44,7 @@ class Recipe:
         folder = Path(options["output_folder"])
         if self.fails(options):
             job.log.parent.mkdir(parents=True, exist_ok=True)
-            job.log.write_text("r.py: `lr` is bad. Change it.\n")
+            job.log.write_text("r.py: `tolerance` is bad. Change it.\n")
             return Outcome(2, 0.0)
         if options["fold"] == "none":
             folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ class Recipe:
         return Outcome(0, 0.0)
 
     def answer(self, folder, options):
-        fold, skill = FOLDS.index(options["fold"]), 1 - abs(np.log10(float(options["lr"])) + 2) / 4
+        fold, skill = FOLDS.index(options["fold"]), 1 - abs(np.log10(float(options["tolerance"])) + 2) / 4
         right = np.random.default_rng(fold).random(40) < skill
         targets = np.arange(80) % 2
         answered = np.concatenate([np.where(right, targets[:40], 1 - targets[:40]), np.full(40, self.test_answer)])
@@ -88,7 +88,7 @@ def tune(tmp_path, monkeypatch):
     def run(name="study", trials=6, engine=None, overrides=OVERRIDES, tries=TRIES, folds=None, prune=False, at_once=1):
         engine = engine or Recipe()
         search = tuning.make_search(
-            Path("IEMOCAP/train_ser.py"), HPARAMS, overrides, tries, None, 1, folds, tmp_path / name, threads=1
+            Path("IEMOCAP/train_svm.py"), HPARAMS, overrides, tries, None, 1, folds, tmp_path / name, threads=1
         )
         return engine, tuning.tune(search, trials, engine, at_once, prune)
 
@@ -155,7 +155,7 @@ def test_a_finished_study_runs_nothing_more_and_more_trials_go_on_from_it(tune):
 
 
 def test_equal_values_are_trained_once(tune):
-    engine, tuning = tune(tries=["normalise=none,speaker"], overrides=(*OVERRIDES, "--lr=0.1"), trials=5)
+    engine, tuning = tune(tries=["normalise=none,speaker"], overrides=(*OVERRIDES, "--tolerance=0.1"), trials=5)
     assert len(engine.ran) == 2 * 4 and len(tuning.trials) == 5
     assert {trial.folder for trial in tuning.trials if trial.overrides["normalise"] == "none"} == {
         next(trial.folder for trial in tuning.trials if trial.overrides["normalise"] == "none")
@@ -183,7 +183,7 @@ def test_a_failed_trial_stops_no_other_and_is_replaced_in_the_next_call(tune, tm
     failing = Recipe(fails=lambda options: options["normalise"] == "speaker" and options["fold"] == "2")
     _, first = tune(engine=failing, trials=3)
     failures = [trial for trial in first.trials if trial.failure]
-    assert failures and all("`lr` is bad. Change it. (trial " in trial.failure for trial in failures)
+    assert failures and all("`tolerance` is bad. Change it. (trial " in trial.failure for trial in failures)
     _, second = tune(trials=3)
     assert len([trial for trial in second.trials if trial.failure is None]) == 3
     assert "## Failed trials" in report(tmp_path / "study")
@@ -191,7 +191,9 @@ def test_a_failed_trial_stops_no_other_and_is_replaced_in_the_next_call(tune, tm
 
 def test_when_trial_after_trial_fails_it_ends_with_the_reason(tune):
     failing = Recipe(fails=lambda options: True)
-    with pytest.raises(DataError, match=r"^r.py: `lr` is bad.*the last of 3 trials that failed one after another"):
+    with pytest.raises(
+        DataError, match=r"^r.py: `tolerance` is bad.*the last of 3 trials that failed one after another"
+    ):
         tune(engine=failing, trials=9)
     assert len(failing.ran) == 3
 
@@ -207,7 +209,7 @@ def test_trials_that_were_validated_on_other_utterances_are_not_compared(tune, m
     ("changed", "complaint"),
     [
         ({"tries": TRIES[:1]}, r"holds another study \(tried: normalise was none, speaker, is None\)"),
-        ({"overrides": (*OVERRIDES, "--batch_size=4")}, r"\(settings: batch_size was 2, is 4\)"),
+        ({"overrides": (*OVERRIDES, "--max_iterations=4")}, r"\(settings: max_iterations was 100000, is 4\)"),
         ({"folds": [1]}, r"\(folds was all, is \[1\]\)"),
     ],
 )
@@ -231,20 +233,20 @@ def test_a_folder_with_something_else_or_a_broken_study_is_refused(tune, tmp_pat
 
 def test_without_validation_speakers_there_is_nothing_to_tune_on(tune, tmp_path):
     with pytest.raises(ProtocolError, match=r"^`protocol` must be strict to tune, but is paper instead") as caught:
-        tune(overrides=("--data_folder=x", "--protocol=paper"))
+        tune(overrides=("--data_folder=x", "--protocol=paper", "--c_values=[0.1]"))
     assert "\n" not in str(caught.value) and not (tmp_path / "study").exists()
 
 
 def test_a_value_that_its_key_does_not_take_is_refused_before_anything_is_run(tune, tmp_path):
-    with pytest.raises(ConfigError, match="`batch_size` must be a whole number from 1 up, but is 0 instead"):
-        tune(tries=["batch_size=0..4"])
+    with pytest.raises(ConfigError, match="`max_iterations` must be a whole number from 1 up, but is 0 instead"):
+        tune(tries=["max_iterations=0..4"])
     assert not (tmp_path / "study").exists()
 
 
 def test_the_command_for_the_best_has_all_that_was_given_and_found(tune):
     _, tuning = tune()
     words = tuning.best_command().split()
-    assert words[:4] == ["emorec", "cv", "IEMOCAP/train_ser.py", "ser_mel.yaml"]
+    assert words[:4] == ["emorec", "cv", "IEMOCAP/train_svm.py", "svm_resemblyzer.yaml"]
     assert set(OVERRIDES) <= set(words)
     assert {f"--{key}={text}" for key, text in best(tuning).overrides.items()} <= set(words)
 
