@@ -117,8 +117,8 @@ def test_the_best_trial_has_the_highest_pooled_score_of_validation_rows(tune, tm
 
 
 def test_the_choice_and_the_report_are_the_same_whatever_stands_in_the_test_rows(tune, tmp_path):
-    _, first = tune("first", engine=Recipe(test_answer=0))
-    _, second = tune("second", engine=Recipe(test_answer=1))
+    _, first = tune("first", trials=4, engine=Recipe(test_answer=0))
+    _, second = tune("second", trials=4, engine=Recipe(test_answer=1))
     paths = [tmp_path / name / "trial_0/seed_1/fold_1/predictions.csv" for name in ("first", "second")]
     tested = [read_predictions(path).only("test") for path in paths]
     assert (tested[0].predicted != tested[1].predicted).all()
@@ -136,10 +136,10 @@ def test_no_score_of_the_test_stands_in_the_report(tune, tmp_path):
 
 @pytest.mark.parametrize("dies_at", [1, 8])
 def test_a_killed_study_goes_on_and_ends_as_one_that_was_left_alone(tune, tmp_path, dies_at):
-    whole, _ = tune("whole")
+    whole, _ = tune("whole", trials=3)
     with pytest.raises(Killed):
-        tune("killed", engine=(killed := Recipe(dies_at=dies_at)))
-    rest, _ = tune("killed")
+        tune("killed", trials=3, engine=(killed := Recipe(dies_at=dies_at)))
+    rest, _ = tune("killed", trials=3)
     assert killed.ran[:-1] + [name for name in rest.ran if name not in killed.ran[:-1]] == whole.ran
     finished = [name for name in killed.ran[:-1] if "fold" in name]
     assert not set(finished) & set(rest.ran)
@@ -172,7 +172,7 @@ def test_only_the_folds_that_are_asked_for_are_run_and_named(tune, tmp_path):
 
 
 def test_a_trial_below_the_median_of_five_others_is_given_up_and_cannot_win(tune):
-    engine, tuning = tune(trials=14, prune=True)
+    engine, tuning = tune(trials=9, prune=True)
     given_up = [trial for trial in tuning.trials if trial.partial is not None]
     assert given_up and all(trial.score is None and trial.number >= 5 for trial in given_up)
     assert all(f"trial {trial.number}, fold 3" not in engine.ran for trial in given_up)
