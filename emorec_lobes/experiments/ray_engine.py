@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from emorec_lobes.errors import ConfigError, UnavailableError
 from emorec_lobes.experiments.engines import Job, LocalEngine, Outcome, Share, num_cores
 
 _GRACE_S = 10.0  # for workers to end after an interrupt
+_KNOCK_S = 10.0  # for a cluster to answer
 _OBJECT_STORE_BYTES = 80 * 2**20  # near the least that Ray takes: jobs hand over an exit code
 _ADDRESS = "RAY_ADDRESS"
 
@@ -115,15 +117,23 @@ def _start() -> Any:
     address = os.environ.get(_ADDRESS)
     try:
         if address:
+            _knock(address)
             ray.init(address, **quietly)
         else:  # Without a name, Ray would join whatever cluster someone else has started on this machine.
             store = {"object_store_memory": _OBJECT_STORE_BYTES, "include_dashboard": False}
             ray.init("local", num_cpus=num_cores(), **store, **quietly)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         where = f"the cluster at {address}, which {_ADDRESS} names, cannot be reached" if address else "cannot start"
         raise UnavailableError(f"Ray: {where} ({reason}). Mend it, or leave out --engine ray.") from None
     return ray
+
+
+def _knock(address: str) -> None:
+    """Ray itself waits for minutes where nobody listens."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
 
 
 def _run(job: Job, environment: Mapping[str, str], folder: Path) -> Outcome:

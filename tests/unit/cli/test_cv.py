@@ -39,6 +39,17 @@ def test_bad_input_is_one_line_and_exit_code_2(words, complaint, capsys, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999"])
+def test_a_cluster_that_does_not_answer_is_one_line(capsys, tmp_path, monkeypatch, address):
+    pytest.importorskip("ray")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    assert main((*FULL, "--engine", "ray")) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"emorec: Ray: the cluster at {address}, which RAY_ADDRESS names, cannot be reached (")
+    assert printed.count("\n") == 1
+
+
 def test_without_ray_its_engine_is_one_line_with_what_installs_it(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "ray", None)
