@@ -96,7 +96,7 @@ class RayEngine:
         most = {name: max(machine.get(name, 0) for machine in machines) for name in asked}
         has = ", ".join(f"{number:g} {name}" for name, number in most.items())
         wish = ", ".join(f"{number:g} {name}" for name, number in asked.items())
-        if _ADDRESS in self._environment:
+        if self._environment.get(_ADDRESS):
             _logger.warning("A job asks for %s, but the machines of the cluster have at most %s: it waits.", wish, has)
         else:
             raise ConfigError(

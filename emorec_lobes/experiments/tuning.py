@@ -182,7 +182,7 @@ def _validated(
             tables.append(fold_predictions(run.folder / f"fold_{fold}").only("valid"))
             trial.report(_score(tables, run.settings["validation_score"]), len(tables))
         _note_validation(study, tables, search.to)
-        if prune and len(tables) < len(names) and trial.should_prune():
+        if prune and run.unfinished(names) and trial.should_prune():
             return None
     return _score(tables, run.settings["validation_score"])
 
