@@ -8,18 +8,17 @@ them. Every row is a population, every column a way to an interval. README.md be
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from emorec_lobes.errors import ConfigError, exit_code_of
 from emorec_lobes.evaluation.metrics import METRICS, count_confusions, from_confusion
 from emorec_lobes.evaluation.paired import compare_pair
 from emorec_lobes.evaluation.pairing import Pair
-from emorec_lobes.evaluation.runs import difference_over_runs, interval_over_runs
 from emorec_lobes.evaluation.statistics import draw_times
 from emorec_lobes.labels import FOUR_CLASSES
 
@@ -34,6 +33,10 @@ TARGETS = np.concatenate([np.repeat(np.arange(NUM_CLASSES), row) for row in COUN
 WAYS = ("percentiles", "expanded percentiles", "over utterances", "Student's t")
 OVER = ("over_utterances", "over_speakers")  # where the last two stand in a comparison
 LEVEL = 0.95
+# What lies outside of either end: of percentiles as they are, and of those taken as much further out as Student's t is
+# from the normal distribution (Hesterberg, What Teachers Should Know About the Bootstrap, 2015).
+REACH = t.ppf((1 - LEVEL) / 2, NUM_SPEAKERS - 1) * np.sqrt(NUM_SPEAKERS / (NUM_SPEAKERS - 1))
+TAILS = ((1 - LEVEL) / 2, float(norm.cdf(REACH)))
 
 
 @dataclass(frozen=True)
@@ -101,32 +104,23 @@ Bands = dict[str, tuple[float, float]]
 def bands(pair: Pair, metric: str, num_resamples: int, seed: int) -> tuple[Bands, Bands]:
     """Way -> interval, of the first system and of the difference (second less first)."""
     scored = compare_pair(pair, metric, LEVEL, num_resamples, seed)["scores"][metric]
-    runs = [[_by_speaker(answers) for answers in side] for side in pair.answers]
-    options = {"metric": metric, "level": LEVEL, "num_resamples": num_resamples, "seed": seed}
-    expanded = interval_over_runs(runs[0], **options), difference_over_runs(runs[1], runs[0], **options)
-    plain = _percentiles(runs, metric, num_resamples, seed)
-    ways = zip(plain, expanded, *([scored[over][key] for key in ("a", "difference")] for over in OVER), strict=True)
-    first, difference = (
-        {way: (band["low"], band["high"]) for way, band in zip(WAYS, found, strict=True)} for found in ways
-    )
-    return first, difference
+    first, second = (_drawn(side, metric, num_resamples, seed) for side in pair.answers)
+    found = []
+    for drawn, key in ((first, "a"), (second - first, "difference")):
+        ends = [np.quantile(drawn, [tail, 1 - tail]) for tail in TAILS]
+        found.append(dict(zip(WAYS, [*map(tuple, ends), *(_ends(scored[over][key]) for over in OVER)], strict=True)))
+    return found[0], found[1]
 
 
-def _by_speaker(answers: np.ndarray) -> dict[str, np.ndarray]:
-    counts = count_confusions(TARGETS, answers, NUM_CLASSES, PLACES)
-    return {f"s{number}": each for number, each in enumerate(counts)}
-
-
-def _percentiles(
-    runs: Sequence[Sequence[dict[str, np.ndarray]]], metric: str, num_resamples: int, seed: int
-) -> list[dict[str, float]]:
+def _drawn(side: np.ndarray, metric: str, num_resamples: int, seed: int) -> np.ndarray:
+    """The mean score over seeds when speakers are drawn: (S, N) -> (R,)."""
     times = draw_times(NUM_SPEAKERS, num_resamples, np.random.default_rng(seed)).astype(np.float64)
-    drawn = [
-        np.mean([from_confusion(np.tensordot(times, np.stack(list(run.values())), 1))[metric] for run in side], axis=0)
-        for side in runs
-    ]
-    ends = [np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) for values in (drawn[0], drawn[1] - drawn[0])]
-    return [{"low": low, "high": high} for low, high in ends]
+    counts = [count_confusions(TARGETS, answers, NUM_CLASSES, PLACES).astype(np.float64) for answers in side]
+    return np.mean([from_confusion(np.tensordot(times, each, 1))[metric] for each in counts], axis=0)
+
+
+def _ends(band: dict[str, float]) -> tuple[float, float]:
+    return band["low"], band["high"]
 
 
 def measure(population: Population, metric: str, num_simulations: int, num_resamples: int, seed: int) -> list[dict]:

@@ -1,11 +1,11 @@
 """`emorec cv`: a recipe on all folds under several seeds, some at a time -> one table."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-from emorec_lobes.errors import EXIT_BAD_INPUT, ConfigError
+from emorec_lobes.cli.job_options import add_job_options, engine_of, threads_of
+from emorec_lobes.errors import EXIT_BAD_INPUT
 
 HELP = "run a recipe on all folds under several seeds; what is finished is not run again"
 
@@ -18,14 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("hparams", metavar="HPARAMS", help="a path, or the name of one that comes with emorec")
     parser.add_argument("--folds", default="all", metavar="F", help="all (default), or e.g. 1,3 or 1-5")
     parser.add_argument("--seeds", default="1", metavar="S", help="e.g. 1-3 or 1,2 (default: 1)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at a time (default: 1)")
-    parser.add_argument(
-        "--threads",
-        type=int,
-        metavar="T",
-        help="of each process (default: cores over jobs); the last digits of results may depend on it",
-    )
-    parser.add_argument("--engine", default="local", help="where processes run: local (default)")
+    add_job_options(parser)
     parser.add_argument("--to", type=Path, metavar="DIR", help="gets a folder a seed (default: where HPARAMS says)")
     parser.set_defaults(overrides=[])
 
@@ -33,20 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs what is missing and prints the table; exit code 2 if a job has failed."""
     from emorec_lobes.experiments.cross_validation import cross_validate, numbers, seed_runs
-    from emorec_lobes.experiments.engines import make_engine
     from emorec_lobes.experiments.shipped import find_hparams, find_recipe
 
-    for name in ("jobs", "threads"):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise ConfigError(f"`{name}` must be 1 or more, but is {getattr(args, name)} instead. Raise it.")
+    threads = threads_of(args)
     wanted = None if args.folds == "all" else numbers("folds", args.folds)
-    seeds, engine = numbers("seeds", args.seeds), make_engine(args.engine)
+    seeds = numbers("seeds", args.seeds)
     recipe, hparams = find_recipe(args.recipe), find_hparams(args.hparams)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = args.threads or max(1, cores // args.jobs)
     runs = seed_runs(recipe, hparams, args.overrides, seeds, args.to, threads)
-    print(f"processes at a time: {args.jobs}, threads of each: {threads}", file=sys.stderr)
-    done = cross_validate(runs, wanted, engine, args.jobs)
+    done = cross_validate(runs, wanted, engine_of(args), args.jobs)
 
     from emorec_lobes.evaluation.seed_table import seed_table
 

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import sparse, special, stats
+from scipy import sparse, stats
 
 from emorec_lobes.evaluation.metrics import METRICS, count_confusions, from_confusion
 from emorec_lobes.evaluation.pairing import Pair
-from emorec_lobes.evaluation.runs import joint_freedom
-from emorec_lobes.evaluation.statistics import check_options, draw_times
+from emorec_lobes.evaluation.statistics import check_options, draw_times, student_band
 
 SIDES = ("a", "b")
 Scores = Mapping[str, np.ndarray]
@@ -68,7 +67,7 @@ def compare_pair(
         },
         "mcnemar": mcnemar(pair) if all(len(side) == 1 for side in pair.answers) else None,
         "level": level,
-        "method": "paired bootstrap standard error, Student's t; of single scores on the scale of log odds",
+        "method": "paired bootstrap, Student's t; of single scores on the scale of log odds",
         "num_resamples": num_resamples,
         "seed": seed,
     }
@@ -102,68 +101,6 @@ def mcnemar(pair: Pair) -> dict[str, Any]:
         "both_wrong": int((~right_a & ~right_b).sum()),
         "p": float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0,
     }
-
-
-def student_band(
-    value: float,
-    drawn: np.ndarray,
-    num_units: int,
-    level: float = 0.95,
-    seeds: Sequence[np.ndarray] = (),
-    log_odds: bool = False,
-) -> dict[str, float]:
-    """A bootstrap standard error's interval, which holds its level with few units, e.g. ten speakers.
-
-    The resamples' variance is too small by (n - 1) / n, n the number of units drawn, and is itself known only from n
-    units: hence Student's t with n - 1 degrees of freedom. A score near 1 cannot rise as far as it can fall: of single
-    scores the interval is that of the log odds. Seeds add their variance, with the degrees of freedom that Welch
-    and Satterthwaite give the sum.
-
-    `benchmarks/coverage.py` simulates how often it holds the truth, beside percentiles and `statistics.interval`.
-
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 12 (bootstrap standard error with
-    Student's t; transformations); Hesterberg, What Teachers Should Know About the Bootstrap, The American
-    Statistician 69(4), 2015 ((n - 1) / n); Satterthwaite, An Approximate Distribution of Estimates of Variance
-    Components, Biometrics Bulletin 2(6), 1946.
-
-    Arguments
-    ---------
-    value : float
-        The score, or the difference of two.
-    drawn : array, (R,)
-        The same of each resample.
-    num_units : int
-        How many units were drawn, at least 2; of one, nothing is known, and the interval is all there is.
-    level : float
-    seeds : sequence of array, (S,)
-        Each system's scores by seed.
-    log_odds : bool
-        Whether it is a single score, in [0, 1].
-
-    Returns
-    -------
-    dict
-        `low` and `high`.
-
-    Example
-    -------
-    >>> drawn = np.array([0.4, 0.5, 0.6])  # standard deviation 0.1
-    >>> student_band(0.5, drawn, num_units=10)  # 2.262 * 0.1 * sqrt(10 / 9) = 0.238
-    {'low': 0.26154..., 'high': 0.73845...}
-    """
-    least = 0.0 if log_odds else -1.0
-    if num_units < 2:
-        return {"low": least, "high": 1.0}
-    parts = [(float(drawn.var(ddof=1)) * num_units / (num_units - 1), num_units - 1)]
-    parts += [(float(scores.var(ddof=1)) / len(scores), len(scores) - 1) for scores in seeds if len(scores) > 1]
-    reach = float(special.stdtrit(joint_freedom(parts), (1 + level) / 2) * np.sqrt(sum(part for part, _ in parts)))
-    if log_odds and 0 < value < 1:
-        # The slope of the log odds turns a standard error of the score into theirs.
-        middle, reach = np.log(value / (1 - value)), reach / (value * (1 - value))
-        low, high = 1 / (1 + np.exp(-np.array([middle - reach, middle + reach])))
-    else:
-        low, high = np.clip([value - reach, value + reach], least, 1.0)
-    return {"low": float(low), "high": float(high)}
 
 
 def _cells(pair: Pair, side: np.ndarray) -> list[sparse.csr_array]:

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from emorec_lobes.errors import ProtocolError
 from emorec_lobes.evaluation.metrics import from_confusion
-from emorec_lobes.evaluation.statistics import band_of, check_options, draw_times, reach
+from emorec_lobes.evaluation.statistics import check_options, draw_times, student_band
 
 
 def interval_over_runs(
@@ -20,23 +19,17 @@ def interval_over_runs(
     seed: int = 0,
     unit: str = "speakers",
 ) -> dict[str, Any]:
-    """The mean score of a system's seeds, with a bootstrap interval over seeds and speakers.
+    """The mean score of a system's seeds, with an interval over seeds and speakers.
 
-    A resample draws speakers, the same ones for all seeds because every seed answers the same speakers, and draws
-    seeds; its value is the mean over the drawn seeds of the score pooled over the drawn speakers.
-
-    Percentiles are taken further out as in `statistics.interval`, by the number of speakers. The seeds' departures from
-    their mean are widened to match: by sqrt(n / (n - 1)), n the number of seeds, and by Student's t with the degrees of
-    freedom that Welch and Satterthwaite give the sum of both variances. So where all seeds answer alike the interval is
-    that of `statistics.interval`, and where seeds differ more than speakers, it is as wide as so few of them make it.
+    A resample draws speakers, the same ones for all seeds because every seed answers the same speakers; its value is
+    the mean over seeds of the score pooled over the drawn speakers. To the variance of that the seeds add the variance
+    of their mean: `statistics.student_band`. So where all seeds answer alike the interval is that of
+    `statistics.interval`, and where seeds differ more than speakers, it is as wide as so few of them make it.
 
     It holds for speakers and seeds like these, on this corpus, these folds and this protocol. What it does not hold:
     two or three seeds seldom show how much seeds differ, and with two that happen to agree it is too narrow. Where a
     seed is better on one speaker and worse on the next, that counts at both levels, and it is somewhat too wide. A
     single seed says nothing about others: the interval is then over speakers alone.
-
-    Source: Owen, The pigeonhole bootstrap, The Annals of Applied Statistics 1(2), 2007 (drawing both sides of a table);
-    Satterthwaite, An Approximate Distribution of Estimates of Variance Components, Biometrics Bulletin 2(6), 1946.
 
     Arguments
     ---------
@@ -60,22 +53,22 @@ def interval_over_runs(
 
     Example
     -------
-    >>> runs = [{"x": [[1, 0], [0, 1]], "y": [[1, 0], [1, 0]]}] * 3
+    >>> runs = [{name: [[hits, 20 - hits], [20 - hits, hits]] for name in "xyz"} for hits in (15, 14, 16)]
     >>> band = interval_over_runs(runs)
-    >>> band["mean"], band["low"], band["high"], band["method"]
-    (0.75, 0.5, 1.0, 'bootstrap over 3 seeds and 2 speakers, expanded percentiles')
+    >>> [round(band[key], 2) for key in ("mean", "low", "high")], band["method"]
+    ([0.75, 0.61, 0.85], "bootstrap over 3 seeds and 3 speakers, Student's t")
     """
     check_options(metric, level, num_resamples)
     counts = _stack(runs)
     num_speakers = counts.shape[1]
-    drawn = _draw_both_levels([counts], metric, level, num_resamples, seed)
-    own = from_confusion(counts.sum(axis=1))[metric]
+    (own,), (drawn,) = _scores([counts], metric, num_resamples, seed)
     return {
         "metric": metric,
         "mean": float(own.mean()),
         "deviation": float(own.std(ddof=1)) if len(own) > 1 else None,
-        **band_of(drawn, level, num_speakers, least=0.0),
-        "method": f"bootstrap over {_seeds(len(runs))} and {num_speakers} {unit}, expanded percentiles",
+        **student_band(float(own.mean()), drawn, num_speakers, level, [own], log_odds=True),
+        "level": level,
+        "method": f"bootstrap over {_seeds(len(runs))} and {num_speakers} {unit}, Student's t",
         "num_resamples": num_resamples,
         "seed": seed,
     }
@@ -104,22 +97,23 @@ def difference_over_runs(
 
     Example
     -------
-    >>> right, wrong = [[1, 0], [0, 1]], [[0, 1], [1, 0]]
-    >>> band = difference_over_runs([{"x": right, "y": right}], [{"x": right, "y": wrong}])
-    >>> band["difference"], band["low"], band["high"]
-    (0.5, 0.0, 1.0)
+    >>> right, near = [[20, 0], [0, 20]], [[15, 5], [5, 15]]
+    >>> band = difference_over_runs([dict.fromkeys("xyz", right)], [dict.fromkeys("xyz", near)])
+    >>> band["difference"], band["low"], band["high"]  # all speakers alike: no doubt
+    (0.25, 0.25, 0.25)
     """
     check_options(metric, level, num_resamples)
     counts = _stack([*runs, *base])
     sides = [counts[: len(runs)], counts[len(runs) :]]
     num_speakers = counts.shape[1]
-    drawn = _draw_both_levels(sides, metric, level, num_resamples, seed)
-    own = [from_confusion(side.sum(axis=1))[metric].mean() for side in sides]
+    own, drawn = _scores(sides, metric, num_resamples, seed)
+    difference = float(own[0].mean() - own[1].mean())
     return {
         "metric": metric,
-        "difference": float(own[0] - own[1]),
-        **band_of(drawn, level, num_speakers, least=-1.0),
-        "method": f"paired bootstrap over {num_speakers} {unit} and each system's seeds, expanded percentiles",
+        "difference": difference,
+        **student_band(difference, drawn[0] - drawn[1], num_speakers, level, own),
+        "level": level,
+        "method": f"paired bootstrap over {num_speakers} {unit} and each system's seeds, Student's t",
         "num_resamples": num_resamples,
         "seed": seed,
     }
@@ -145,40 +139,17 @@ def _stack(runs: Sequence[Mapping[str, ArrayLike]]) -> np.ndarray:
     return counts
 
 
-def _draw_both_levels(
-    sides: Sequence[np.ndarray], metric: str, level: float, num_resamples: int, seed: int
-) -> np.ndarray:
-    """The mean score of drawn seeds on drawn speakers, less that of a second side where there is one: (R,).
+def _scores(
+    sides: Sequence[np.ndarray], metric: str, num_resamples: int, seed: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Each side's own scores by seed, (S,), and the means over its seeds when speakers are drawn, (R,).
 
-    Each side is (S, G, K, K), with its own seeds and the same speakers.
+    A side is (S, G, K, K), with its own seeds; all have the same speakers, and the same ones are drawn.
     """
-    generator = np.random.default_rng(seed)
-    num_speakers = sides[0].shape[1]
-    times = draw_times(num_speakers, num_resamples, generator).astype(np.float64)
-    scored = [from_confusion(np.tensordot(times, side.astype(np.float64), axes=(1, 1)))[metric] for side in sides]
-    signed = [sign * values for sign, values in zip((1, -1), scored, strict=False)]  # (R, S)
-    drawn = sum(values.mean(axis=1) for values in signed)
-    # The variance of the result, part by part, each with its degrees of freedom.
-    parts = [(drawn.var() * num_speakers / (num_speakers - 1), num_speakers - 1)]
-    for side in sides:
-        if len(side) > 1:
-            parts.append((from_confusion(side.sum(axis=1))[metric].var(ddof=1) / len(side), len(side) - 1))
-    tail = stats.t.ppf((1 - level) / 2, joint_freedom(parts))
-    for values in signed:
-        num_seeds = values.shape[1]
-        if num_seeds > 1:
-            shares = draw_times(num_seeds, num_resamples, generator) / num_seeds
-            widening = tail * np.sqrt(num_seeds / (num_seeds - 1)) / reach(level, num_speakers)
-            drawn = drawn + widening * ((shares * values).sum(axis=1) - values.mean(axis=1))
-    return drawn
-
-
-def joint_freedom(parts: Sequence[tuple[float, int]]) -> float:
-    """Welch and Satterthwaite's degrees of freedom of a sum of variances, each with its own."""
-    total = sum(variance for variance, _ in parts)
-    if total == 0:
-        return float(parts[0][1])
-    return float(total**2 / sum(variance**2 / freedom for variance, freedom in parts))
+    times = draw_times(sides[0].shape[1], num_resamples, np.random.default_rng(seed)).astype(np.float64)
+    drawn = [np.tensordot(times, side.astype(np.float64), axes=(1, 1)) for side in sides]  # (R, S, K, K)
+    own = [from_confusion(side.sum(axis=1))[metric] for side in sides]
+    return own, [from_confusion(each)[metric].mean(axis=1) for each in drawn]
 
 
 def _seeds(number: int) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from emorec_lobes.errors import ProtocolError
-from emorec_lobes.evaluation.statistics import band_of, draw_times
+from emorec_lobes.evaluation.statistics import draw_times, student_band
 
 
 class ErrorCurve:
@@ -127,23 +127,25 @@ def verification_record(
     rates = np.array(drawn).reshape(-1, len(curves))
     systems: dict[str, Any] = {}
     for place, (name, curve) in enumerate(curves.items()):
-        row = {"eer": curve.equal_error_rate(), "interval": _band(rates[:, place], level, len(names), 0.0)}
+        eer, drawn_here = curve.equal_error_rate(), rates[:, place]
+        row = {"eer": eer, "interval": _band(eer, drawn_here, len(names), level, is_rate=True)}
         if place:
-            first = next(iter(systems.values()))
-            difference = _band(rates[:, place] - rates[:, 0], level, len(names), -1.0)
-            row["above_first"] = {"eer": row["eer"] - first["eer"], "interval": difference}
+            above, drawn_above = eer - next(iter(systems.values()))["eer"], drawn_here - rates[:, 0]
+            row["above_first"] = {"eer": above, "interval": _band(above, drawn_above, len(names), level, is_rate=False)}
         systems[name] = row
     return {
         "num_trials": len(targets),
         "num_targets": int(targets.sum()),
         "num_speakers": len(names),
-        "method": f"bootstrap over {len(names)} speakers, expanded percentiles",
+        "method": f"bootstrap over {len(names)} speakers, Student's t",
         "num_resamples": len(rates),
         "seed": seed,
         "systems": systems,
     }
 
 
-def _band(drawn: np.ndarray, level: float, num_units: int, least: float) -> dict[str, float] | None:
-    """An interval; None where no resample had trials of both kinds."""
-    return band_of(drawn, level, num_units, least) if len(drawn) else None
+def _band(value: float, drawn: np.ndarray, num_units: int, level: float, is_rate: bool) -> dict[str, float] | None:
+    """An interval; None where fewer than two resamples had trials of both kinds."""
+    return (
+        {**student_band(value, drawn, num_units, level, log_odds=is_rate), "level": level} if len(drawn) > 1 else None
+    )

@@ -29,6 +29,7 @@ class SeedRun:
     run_opts: Any
     words: tuple[str, ...]
     threads: int
+    title: str = ""  # in the names of its jobs; by default its seed
 
     @property
     def folder(self) -> Path:
@@ -38,7 +39,7 @@ class SeedRun:
     def job(self, fold: str, name: str) -> Job:
         """The job that runs one fold, or all, or none."""
         return Job(
-            name=f"seed {self.seed}, {name}",
+            name=f"{self.title or f'seed {self.seed}'}, {name}",
             # A training is shown by its log; the bar of an extraction is all there is to show of it.
             words=(*self.words, f"--fold={fold}", *([] if fold == NONE else ["--noprogressbar"])),
             log=self.folder / LOGS / f"{name.replace(' ', '_')}.txt",
@@ -155,8 +156,6 @@ def seed_runs(
 def cross_validate(runs: Sequence[SeedRun], wanted: Sequence[int] | None, engine: Engine, at_once: int) -> Finished:
     """Runs what is not finished: each seed's preparation, its folds, and what pools them.
 
-    The first seed is prepared alone, since it computes the features that the others find.
-
     Arguments
     ---------
     runs : sequence of SeedRun
@@ -168,10 +167,28 @@ def cross_validate(runs: Sequence[SeedRun], wanted: Sequence[int] | None, engine
 
     Raises
     ------
+    ConfigError, DataError
+        As `prepare_runs`.
+    """
+    names = prepare_runs(runs, wanted, engine, at_once)
+    jobs = [run.job(fold, f"fold {fold}") for run in runs for fold in run.unfinished(names)]
+    failures = run_jobs(jobs, engine, at_once, "folds")
+    unpooled = [run for run in runs if not run.unfinished() and not run.is_pooled()]
+    failures |= run_jobs([run.job(ALL, "pooling") for run in unpooled], engine, at_once, "pooling")
+    return Finished({run.seed: run.folder for run in runs}, names, failures)
+
+
+def prepare_runs(runs: Sequence[SeedRun], wanted: Sequence[int] | None, engine: Engine, at_once: int) -> list[str]:
+    """Prepares corpus and features of the runs that have folds to run; gives the names of the folds asked for.
+
+    The first one is prepared alone, since it computes the features that the others find.
+
+    Raises
+    ------
     ConfigError
         If there is no such fold.
     DataError
-        If a preparation fails, with what it said: no fold of any seed could be run.
+        If a preparation fails, with what it said: no fold of any run could be run.
     """
     names = [str(fold) for fold in wanted] if wanted is not None else None
     _check_names(names, runs)
@@ -181,11 +198,7 @@ def cross_validate(runs: Sequence[SeedRun], wanted: Sequence[int] | None, engine
         for job, reason in failed.items():
             raise DataError(f"{reason} ({job.name}; log: {job.log})")
     _check_names(names, runs)
-    jobs = [run.job(fold, f"fold {fold}") for run in runs for fold in run.unfinished(names)]
-    failures = run_jobs(jobs, engine, at_once, "folds")
-    unpooled = [run for run in runs if not run.unfinished() and not run.is_pooled()]
-    failures |= run_jobs([run.job(ALL, "pooling") for run in unpooled], engine, at_once, "pooling")
-    return Finished({run.seed: run.folder for run in runs}, names or runs[0].folds(), failures)
+    return names or runs[0].folds()
 
 
 def _check_names(names: Sequence[str] | None, runs: Sequence[SeedRun]) -> None:

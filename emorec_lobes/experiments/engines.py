@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,14 @@ class Outcome:
     duration_s: float
 
 
+@dataclass(frozen=True)
+class Share:
+    """What each job asks a cluster for."""
+
+    cpus: int | None = None  # None: as many as its threads
+    gpus: float = 0.0  # below 1: jobs share one
+
+
 class Engine(Protocol):
     """Runs jobs, as many at a time as threads call `submit`."""
 
@@ -48,6 +57,11 @@ class Engine(Protocol):
 class LocalEngine:
     """Each job is a process of this machine, in a session of its own: Ctrl-C reaches it through `stop` alone.
 
+    Arguments
+    ---------
+    environment : mapping, optional
+        The variables that jobs get; by default those of this process.
+
     Example
     -------
     >>> import tempfile
@@ -58,7 +72,8 @@ class LocalEngine:
     (0, 'done\\n')
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = environment
         self._running: set[subprocess.Popen[bytes]] = set()
         self._changing = threading.Lock()
         self._stopped = False
@@ -103,22 +118,52 @@ class LocalEngine:
             stdin=subprocess.PIPE,  # held open: see the worker
             stdout=log,
             stderr=log,
-            env={**os.environ, "OMP_NUM_THREADS": str(job.threads), "TQDM_MININTERVAL": "2"},
+            env={**(self._environment or os.environ), "OMP_NUM_THREADS": str(job.threads), "TQDM_MININTERVAL": "2"},
             start_new_session=True,
         )
 
 
-ENGINES = {"local": LocalEngine}
+def _local(share: Share) -> Engine:
+    if share != Share():
+        raise ConfigError("`--cpus-per-job` and `--gpus-per-job` must come with --engine ray. Leave them out.")
+    return LocalEngine()
 
 
-def make_engine(name: str) -> Engine:
+def _ray(share: Share) -> Engine:
+    from emorec_lobes.experiments.ray_engine import RayEngine
+
+    return RayEngine(share)
+
+
+ENGINES: Mapping[str, Callable[[Share], Engine]] = {"local": _local, "ray": _ray}
+
+
+def make_engine(name: str, share: Share = Share()) -> Engine:
     """The engine of this name.
+
+    Arguments
+    ---------
+    name : str
+    share : Share
+        What each job asks for, where the engine has a cluster.
 
     Raises
     ------
     ConfigError
-        If there is none.
+        If there is none, or a share is not what one can ask for.
     """
     if name not in ENGINES:
         raise ConfigError(not_one_of("engine", name, ENGINES))
-    return ENGINES[name]()
+    if share.cpus is not None and share.cpus < 1:
+        raise ConfigError(f"`cpus_per_job` must be 1 or more, but is {share.cpus} instead. Raise it.")
+    if not (0 <= share.gpus < 1 or (share.gpus < float("inf") and share.gpus == int(share.gpus))):
+        raise ConfigError(
+            f"`gpus_per_job` must be a part of one, such as 0.5, or a whole number, but is {share.gpus:g} instead. "
+            "Change it."
+        )
+    return ENGINES[name](share)
+
+
+def num_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -46,6 +46,18 @@ def find_hparams(name: str) -> Path:
     return _find(name, "hparams", shipped_folder("hparams"), ".yaml", lambda path: path.name)
 
 
+def short_name(path: Path, kind: str) -> str:
+    """How a user may name a recipe or a hyperparameter file: `kind` is the folder of those that come with emorec.
+
+    Example
+    -------
+    >>> short_name(find_recipe("IEMOCAP/train_ser"), "recipes"), short_name(Path("my/own.yaml"), "hparams")
+    ('IEMOCAP/train_ser.py', 'my/own.yaml')
+    """
+    folder = shipped_folder(kind)
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
 def _find(name: str, what: str, folder: Path, ending: str, name_of: Callable[[Path], str]) -> Path:
     if Path(name).is_file():
         if Path(name).suffix != ending:

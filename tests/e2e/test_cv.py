@@ -41,8 +41,8 @@ def test_one_fold_is_trained_beside_another_but_not_beside_itself_or_all(train, 
 class CrossValidation:
     """`emorec cv` in a process, with two jobs of one thread."""
 
-    def __init__(self, folder, words):
-        self.folder, self.words = folder, words
+    def __init__(self, folder, words, engine="local"):
+        self.folder, self.words = folder, [*words, "--engine", engine]
         self.process = None
 
     def start(self):
@@ -76,6 +76,42 @@ class CrossValidation:
             if wanted[0] in words and any(word.startswith(wanted[1]) for word in words):
                 found.append(int(path.parent.name))
         return found
+
+
+def parent(process):
+    """The process that has started this one."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def descendants(process):
+    """All processes below this one."""
+    children = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            children.setdefault(parent(path.name), []).append(int(path.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    found, queue = [], [process]
+    while queue:
+        queue += children.get(queue.pop(), [])
+        found = [*found, *(each for each in queue if each not in found)]
+    return found
+
+
+def wait_for_the_end_of(processes):
+    """Those that still run when patience ends; a zombie does not."""
+    deadline = time.monotonic() + 30
+    while (left := [each for each in processes if is_alive(each)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
+
+
+def is_alive(process):
+    """Whether a process runs."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def contents(folder):
@@ -124,3 +160,44 @@ def test_folds_side_by_side_interrupted_and_killed_end_with_the_bytes_of_the_rec
 
     cv.start()
     assert cv.end() == (0, out, "processes at a time: 2, threads of each: 1\n")
+
+
+@pytest.mark.slow
+def test_on_a_ray_cluster_the_table_and_the_answers_are_those_of_this_machine_whatever_dies(
+    tones, features, command_line, tmp_path, monkeypatch
+):
+    pytest.importorskip("ray")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    options = {"num_groups": 2, "number_of_updates": 20, "updates_per_validation": 2}
+    words = command_line("ser_mel.yaml", tones, features, "", **options)
+    given = [word for word in words if not word.startswith("--output_folder")]
+    local = CrossValidation(tmp_path / "local", given)
+    local.start()
+    code, table, err = local.end()
+    assert code == 0, err
+
+    cv = CrossValidation(tmp_path / "ray", given, engine="ray")
+    cv.start()
+    cv.wait_for_a_checkpoint(1)
+    workers = cv.workers()
+    cluster = descendants(cv.process.pid)
+    assert len(workers) == 2 and set(workers) < set(cluster)
+    cv.process.send_signal(signal.SIGINT)
+    code, out, err = cv.end()
+    assert (code, out) == (130, "") and err.endswith("emorec: interrupted. Run the same command again to go on.\n")
+    assert "Traceback" not in err and wait_for_the_end_of(cluster) == []
+
+    cv.start()
+    # The process of a recipe dies, and the Ray worker that has started one.
+    for fold, whose in ((1, int), (2, parent)):
+        while not cv.workers(fold) and cv.process.poll() is None:
+            time.sleep(0.05)
+        os.kill(whose(cv.workers(fold)[0]), signal.SIGKILL)
+    cluster = descendants(cv.process.pid)
+    code, out, err = cv.end()
+    assert (code, out) == (0, table), err
+    assert all(f"seed 1, fold {fold}: killed by SIGKILL; it is run again." in err for fold in (1, 2))
+    assert wait_for_the_end_of(cluster) == []
+    found, expected = contents(tmp_path / "ray/seed_1"), contents(tmp_path / "local/seed_1")
+    assert sorted(found) == sorted(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []

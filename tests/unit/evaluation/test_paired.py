@@ -10,7 +10,7 @@ from scipy import stats
 
 from emorec_lobes.errors import ConfigError
 from emorec_lobes.evaluation.metrics import METRICS, scores
-from emorec_lobes.evaluation.paired import compare_pair, mcnemar, student_band
+from emorec_lobes.evaluation.paired import compare_pair, mcnemar
 from emorec_lobes.evaluation.paired_report import markdown_pair, verdict
 from emorec_lobes.evaluation.pairing import Pair
 
@@ -111,15 +111,6 @@ def test_an_interval_over_equal_speakers_is_students_own_of_their_mean_differenc
     assert [band["low"], band["high"]] == pytest.approx(expected, abs=0.004)
 
 
-def test_seeds_widen_the_interval_as_welchs_does():
-    """With speakers that do not vary only seeds are left: Welch's interval of two means, by SciPy."""
-    seeds = np.array([0.70, 0.75, 0.72]), np.array([0.80, 0.90, 0.83, 0.86])
-    expected = stats.ttest_ind(seeds[1], seeds[0], equal_var=False).confidence_interval()
-    value = seeds[1].mean() - seeds[0].mean()
-    band = student_band(value, np.full(50, value), num_units=10, seeds=seeds)
-    assert [band["low"], band["high"]] == pytest.approx([expected.low, expected.high])
-
-
 def test_seeds_that_differ_make_the_comparison_less_sure(make_pair):
     matched = make_pair(seeds=(3, 2))
     record = compare_pair(matched)
@@ -174,13 +165,6 @@ def test_speakers_that_are_unknown_or_alone_leave_the_interval_over_utterances(m
     record = compare_pair(named)
     assert record["scores"]["uar"]["over_speakers"] is None
     assert "over 60 utterances" in verdict(record)
-
-
-def test_a_band_never_leaves_what_a_score_can_be():
-    wide = np.array([0.0, 1.0] * 50)
-    for options in ({"log_odds": True}, {}):
-        band = student_band(0.9, wide, num_units=2, **options)
-        assert (0 if options else -1) <= band["low"] <= 0.9 <= band["high"] <= 1
 
 
 def test_the_record_is_json_and_a_seed_fixes_it(make_pair):

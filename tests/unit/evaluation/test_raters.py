@@ -131,7 +131,7 @@ def test_the_ceiling_is_each_rater_against_the_majority_of_the_others_with_ties_
     recalls = [by_loop[label, label] / by_loop[label].sum() for label in range(4)]
     assert found["uar"] == pytest.approx(np.mean(recalls))
     assert found["intervals"]["uar"]["low"] < found["uar"] < found["intervals"]["uar"]["high"]
-    assert found["intervals"]["uar"]["method"] == "bootstrap over 6 speakers, expanded percentiles"
+    assert found["intervals"]["uar"]["method"] == "bootstrap over 6 speakers, Student's t"
 
 
 def test_two_against_one_by_hand():

@@ -4,7 +4,7 @@ import statistics
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from emorec_lobes.errors import ProtocolError
 from emorec_lobes.evaluation.metrics import from_confusion, scores
@@ -28,10 +28,10 @@ def runs_of(num_seeds, num_speakers, generator, speaker_sd=1.0, seed_sd=0.5, num
     return runs, truth
 
 
-def slow_draws(runs, metric, times, seed_draws):
-    """Resample by resample, seed by seed, speaker by speaker: means of all seeds, and of those drawn."""
-    every, some = [], []
-    for drawn, chosen in zip(times, seed_draws, strict=True):
+def slow_draws(runs, metric, times):
+    """Resample by resample, seed by seed, speaker by speaker: the mean over seeds."""
+    means = []
+    for drawn in times:
         scored = []
         for run in runs:
             answers = []
@@ -39,9 +39,8 @@ def slow_draws(runs, metric, times, seed_draws):
                 for (target, answer), count in np.ndenumerate(np.array(run[name])):
                     answers += [(target, answer)] * int(count * drawn[number])
             scored.append(scores(*np.transpose(answers), ("angry", "sad"))[metric])
-        every.append(np.mean(scored))
-        some.append(np.mean(np.repeat(scored, chosen)))
-    return np.array(every), np.array(some)
+        means.append(np.mean(scored))
+    return np.array(means)
 
 
 def freedom(*parts):
@@ -55,8 +54,9 @@ def seeds_part(runs, metric):
     return statistics.variance(map(float, pooled)) / len(runs), len(runs) - 1
 
 
-def reach(num_units):
-    return stats.t.ppf(0.975, num_units - 1) * np.sqrt(num_units / (num_units - 1))
+def reach(*parts):
+    """How far Student's interval of a sum reaches, of its parts' (variance, degrees of freedom)."""
+    return stats.t.ppf(0.975, freedom(*parts)) * np.sqrt(sum(variance for variance, _ in parts))
 
 
 def draws(generator, num_units, num_resamples):
@@ -73,30 +73,21 @@ def two_class_run(seed, num_speakers=5):
 def test_seeds_and_speakers_are_resampled_as_a_slow_loop_over_answers_does(metric):
     runs = [two_class_run(seed) for seed in range(3)]
     band = interval_over_runs(runs, metric, num_resamples=150, seed=4)
-    generator = np.random.default_rng(4)
-    times, seed_draws = draws(generator, 5, 150), draws(generator, 3, 150)
-    every, some = slow_draws(runs, metric, times, seed_draws)
-    joint = freedom((every.var() * 5 / 4, 4), seeds_part(runs, metric))
-    values = every + stats.t.ppf(0.975, joint) * np.sqrt(3 / 2) / reach(5) * (some - every)
-    tail = stats.norm.cdf(-reach(5))
-    expected = np.quantile(values, [tail, 1 - tail])
-    assert expected[0] > 0.1, "else the lower end would be cut, and not compared"
-    assert [band["low"], band["high"]] == pytest.approx([expected[0], min(expected[1], 1.0)])
+    means = slow_draws(runs, metric, draws(np.random.default_rng(4), 5, 150))
+    across = reach((means.var(ddof=1) * 5 / 4, 4), seeds_part(runs, metric)) / (band["mean"] * (1 - band["mean"]))
+    expected = special.expit(special.logit(band["mean"]) + np.array([-across, across]))
+    assert [band["low"], band["high"]] == pytest.approx(expected)
 
 
 def test_a_difference_is_resampled_as_two_slow_loops_over_the_same_speakers_do():
     runs, base = [two_class_run(seed) for seed in range(3)], [two_class_run(seed) for seed in (7, 8)]
     band = difference_over_runs(runs, base, num_resamples=150, seed=4)
-    generator = np.random.default_rng(4)
-    times = draws(generator, 5, 150)
-    every, some = slow_draws(runs, "uar", times, draws(generator, 3, 150))
-    base_every, base_some = slow_draws(base, "uar", times, draws(generator, 2, 150))
-    middle = every - base_every
-    joint = freedom((middle.var() * 5 / 4, 4), seeds_part(runs, "uar"), seeds_part(base, "uar"))
-    widening = stats.t.ppf(0.975, joint) / reach(5)
-    values = middle + widening * (np.sqrt(3 / 2) * (some - every) - np.sqrt(2) * (base_some - base_every))
-    tail = stats.norm.cdf(-reach(5))
-    assert [band["low"], band["high"]] == pytest.approx(np.quantile(values, [tail, 1 - tail]))
+    times = draws(np.random.default_rng(4), 5, 150)
+    drawn = slow_draws(runs, "uar", times) - slow_draws(base, "uar", times)
+    across = reach((drawn.var(ddof=1) * 5 / 4, 4), seeds_part(runs, "uar"), seeds_part(base, "uar"))
+    expected = band["difference"] + np.array([-across, across])
+    assert expected[0] > -1 and expected[1] < 1, "else an end would be cut, and not compared"
+    assert [band["low"], band["high"]] == pytest.approx(expected)
 
 
 def test_mean_and_deviation_over_seeds_are_those_of_the_pooled_scores():
@@ -129,11 +120,11 @@ def test_seeds_that_answer_alike_leave_the_interval_over_speakers(num_seeds):
 
 
 def test_speakers_that_are_alike_leave_the_seeds_spread_alone():
-    """Worked by hand: two seeds of accuracy 1.0 and 0.5; drawn means are 0.5, 0.75 and 1.0."""
-    good, bad = [[2, 0], [0, 2]], [[1, 1], [1, 1]]
-    runs = [{"x": good, "y": good}, {"x": bad, "y": bad}]
-    band = interval_over_runs(runs)  # as many speakers as seeds: no widening
-    assert (band["mean"], band["low"], band["high"]) == (0.75, 0.5, 1.0)
+    """Worked by hand: seeds of 0.75, 0.7 and 0.8 have a standard error of 0.05 / sqrt(3), and t is 4.303."""
+    runs = [{name: [[hits, 20 - hits], [20 - hits, hits]] for name in "xy"} for hits in (15, 14, 16)]
+    band, log_odds = interval_over_runs(runs), 4.302653 * 0.05 / np.sqrt(3) / (0.75 * 0.25)
+    ends = [1 / (1 + np.exp(-np.log(3) + sign * log_odds)) for sign in (1, -1)]
+    assert [band["mean"], band["low"], band["high"]] == pytest.approx([0.75, *ends])
 
 
 def test_what_is_hard_for_both_systems_cancels_in_their_difference():

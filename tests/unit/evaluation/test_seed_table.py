@@ -49,7 +49,7 @@ def test_the_interval_is_that_over_seeds_and_speakers(folders):
     last = seed_table(folders, ["1", "2", "3"]).splitlines()[-1]
     assert last == (
         f"Pooled UAR, mean over seeds 1, 2, 3: {mean:.3f}, 95 % interval {band['low']:.3f} to {band['high']:.3f} "
-        "(bootstrap over 3 seeds and 6 speakers, expanded percentiles)."
+        "(bootstrap over 3 seeds and 6 speakers, Student's t)."
     )
 
 

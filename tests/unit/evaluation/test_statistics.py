@@ -2,15 +2,25 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from emorec_lobes.errors import ConfigError, DataError
 from emorec_lobes.evaluation.metrics import METRICS, scores
-from emorec_lobes.evaluation.statistics import interval
+from emorec_lobes.evaluation.statistics import interval, student_band
 
 
 def columns(predictions):
     return predictions.targets, predictions.predicted, predictions.labels
+
+
+def ends(band):
+    return [band["low"], band["high"]]
+
+
+def by_log_odds(score, resampled, num_units):
+    """Student's interval of the log odds, whose standard error is the score's over p (1 - p), turned back."""
+    error = np.std(resampled, ddof=1) * np.sqrt(num_units / (num_units - 1)) / (score * (1 - score))
+    return special.expit(special.logit(score) + error * np.array(stats.t.interval(0.95, num_units - 1)))
 
 
 def speakers_of_unequal_skill(num_speakers, num_utterances, generator):
@@ -31,16 +41,18 @@ def test_speakers_are_resampled_as_a_slow_loop_over_utterances_does(answers):
     for _ in range(1500):
         rows = np.concatenate([np.flatnonzero(table.speakers == name) for name in generator.choice(names, len(names))])
         resampled.append(scores(targets[rows], predicted[rows], labels)["uar"])
-    tail = stats.norm.cdf(-stats.t.ppf(0.975, 9) * np.sqrt(10 / 9))
-    assert [band["low"], band["high"]] == pytest.approx(np.quantile(resampled, [tail, 1 - tail]), abs=0.012)
+    assert ends(band) == pytest.approx(by_log_odds(scores(targets, predicted, labels)["uar"], resampled, 10), abs=0.004)
 
 
 def test_utterances_are_resampled_as_scipy_does(answers):
     table = answers(300)
     hits = (table.targets == table.predicted).astype(float)
     band = interval(*columns(table), metric="accuracy", num_resamples=20_000)
-    expected = stats.bootstrap((hits,), np.mean, method="percentile", rng=np.random.default_rng(1)).confidence_interval
-    assert [band["low"], band["high"]] == pytest.approx([expected.low, expected.high], abs=0.006)
+    error = stats.bootstrap((hits,), np.mean, rng=np.random.default_rng(1)).standard_error
+    assert error == pytest.approx(np.sqrt(hits.mean() * (1 - hits.mean()) / 300), rel=0.02)
+    assert ends(band) == pytest.approx(
+        by_log_odds(hits.mean(), hits.mean() + error * np.array([-1, 1]) / 2**0.5, 300), abs=0.001
+    )
 
 
 def test_the_interval_holds_its_coverage_with_ten_speakers():
@@ -103,9 +115,8 @@ def test_a_class_that_only_one_speaker_has_does_not_break_the_resamples():
     assert 0 <= band["low"] <= band["high"] <= 1
 
 
-def test_one_utterance_has_an_interval_of_one_point():
-    band = interval([0], [0], ("angry", "sad"), ["x"])
-    assert (band["low"], band["high"]) == (1.0, 1.0)
+def test_of_one_utterance_nothing_is_known():
+    assert ends(interval([0], [0], ("angry", "sad"), ["x"])) == [0.0, 1.0]
 
 
 def test_twice_the_speakers_take_no_more_than_twice_the_memory(answers):
@@ -118,7 +129,7 @@ def test_twice_the_speakers_take_no_more_than_twice_the_memory(answers):
     assert peak(5000)[0] < 2.2 * peak(2500)[0]
 
 
-@pytest.mark.parametrize("options", [{"metric": "war"}, {"level": 95}, {"level": 0}, {"num_resamples": 0}])
+@pytest.mark.parametrize("options", [{"metric": "war"}, {"level": 95}, {"level": 0}, {"num_resamples": 1}])
 def test_an_option_out_of_range_is_refused_in_one_line(options):
     with pytest.raises(ConfigError) as caught:
         interval([0, 1], [0, 1], ("angry", "sad"), **options)
@@ -128,3 +139,19 @@ def test_an_option_out_of_range_is_refused_in_one_line(options):
 def test_speakers_must_be_one_for_each_utterance():
     with pytest.raises(DataError, match="one length"):
         interval([0, 1, 1], [0, 1, 1], ("angry", "sad"), ["x", "y"])
+
+
+def test_seeds_widen_the_interval_as_welchs_does():
+    """With speakers that do not vary only seeds are left: Welch's interval of two means, by SciPy."""
+    seeds = np.array([0.70, 0.75, 0.72]), np.array([0.80, 0.90, 0.83, 0.86])
+    expected = stats.ttest_ind(seeds[1], seeds[0], equal_var=False).confidence_interval()
+    value = seeds[1].mean() - seeds[0].mean()
+    band = student_band(value, np.full(50, value), num_units=10, seeds=seeds)
+    assert [band["low"], band["high"]] == pytest.approx([expected.low, expected.high])
+
+
+def test_a_band_never_leaves_what_a_score_can_be():
+    wide = np.array([0.0, 1.0] * 50)
+    for options in ({"log_odds": True}, {}):
+        band = student_band(0.9, wide, num_units=2, **options)
+        assert (0 if options else -1) <= band["low"] <= 0.9 <= band["high"] <= 1

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_curve
 
 from emorec_lobes.errors import ProtocolError
 from emorec_lobes.evaluation.figures_verification import detection_figure
-from emorec_lobes.evaluation.statistics import band_of, draw_times
+from emorec_lobes.evaluation.statistics import draw_times, student_band
 from emorec_lobes.evaluation.verification import ErrorCurve, equal_error_rate, verification_record
 
 
@@ -82,8 +82,8 @@ def test_an_interval_draws_speakers_with_all_their_trials():
             for _ in range(drawn[one] if one == other else drawn[one] * drawn[other])
         ]
         rates.append(equal_error_rate(scores[rows], targets[rows]))
-    expected = band_of(np.array(rates), 0.95, 5, 0.0)
-    assert found["systems"]["ours"]["interval"] == pytest.approx(expected)
+    expected = student_band(equal_error_rate(scores, targets), np.array(rates), 5, log_odds=True)
+    assert found["systems"]["ours"]["interval"] == pytest.approx({**expected, "level": 0.95})
     assert found["num_speakers"] == 5 and found["num_targets"] == 5 * 6 and found["num_trials"] == 190
 
 

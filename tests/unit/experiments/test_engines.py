@@ -113,7 +113,7 @@ def test_a_job_ends_with_its_starter_even_if_that_is_killed(job):
 
 
 def test_an_unknown_engine_is_one_line():
-    with pytest.raises(ConfigError, match=r"^`engine` must be one of local, but is 'lokal' instead. Did you mean"):
+    with pytest.raises(ConfigError, match=r"^`engine` must be one of local, ray, but is 'lokal' instead. Did you mean"):
         make_engine("lokal")
 
 
