@@ -12,7 +12,9 @@ HELP = "run a recipe on all folds under several seeds; what is finished is not r
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.usage = "emorec cv RECIPE HPARAMS [--key value ...] [--folds F] [--seeds S] [--jobs N] [--to DIR]"
+    parser.usage = (
+        "emorec cv RECIPE HPARAMS [--key value ...] [--folds F] [--seeds S] [--jobs N] [--to DIR] [--inflation KINDS]"
+    )
     parser.epilog = "Every other --key value goes to the recipe: it is a key of HPARAMS, or an option of the recipe."
     parser.add_argument("recipe", metavar="RECIPE", help="its path, or its name, e.g. IEMOCAP/train_ser.py")
     parser.add_argument("hparams", metavar="HPARAMS", help="a path, or the name of one that comes with emorec")
@@ -27,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--engine", default="local", help="where processes run: local (default)")
     parser.add_argument("--to", type=Path, metavar="DIR", help="gets a folder a seed (default: where HPARAMS says)")
+    parser.add_argument(
+        "--inflation",
+        metavar="KINDS",
+        help="also measure what bad habits would report: best-epoch (on the test), random-split (shared speakers, an "
+        "extra job a fold), or both with a comma",
+    )
     parser.set_defaults(overrides=[])
 
 
@@ -34,23 +42,35 @@ def run(args: argparse.Namespace) -> int:
     """Runs what is missing and prints the table; exit code 2 if a job has failed."""
     from emorec_lobes.experiments.cross_validation import cross_validate, numbers, seed_runs
     from emorec_lobes.experiments.engines import make_engine
+    from emorec_lobes.experiments.inflation import check_watched, inflation_kinds, measure, watching
     from emorec_lobes.experiments.shipped import find_hparams, find_recipe
 
     for name in ("jobs", "threads"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise ConfigError(f"`{name}` must be 1 or more, but is {getattr(args, name)} instead. Raise it.")
+    kinds = inflation_kinds(args.inflation)
+    if kinds and args.folds != "all":
+        raise ConfigError(
+            f"`--inflation` must come with all folds, but comes with --folds {args.folds}. Leave one out."
+        )
     wanted = None if args.folds == "all" else numbers("folds", args.folds)
     seeds, engine = numbers("seeds", args.seeds), make_engine(args.engine)
     recipe, hparams = find_recipe(args.recipe), find_hparams(args.hparams)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = args.threads or max(1, cores // args.jobs)
-    runs = seed_runs(recipe, hparams, args.overrides, seeds, args.to, threads)
+    runs = seed_runs(recipe, hparams, watching(args.overrides, kinds), seeds, args.to, threads)
+    check_watched(runs, kinds)
     print(f"processes at a time: {args.jobs}, threads of each: {threads}", file=sys.stderr)
     done = cross_validate(runs, wanted, engine, args.jobs)
 
     from emorec_lobes.evaluation.seed_table import seed_table
 
     print(seed_table(done.folders, done.folds), end="")
-    for job, reason in done.failures.items():
+    failures = dict(done.failures)
+    if kinds:
+        failed, table = measure(runs, kinds, engine, args.jobs)
+        failures |= failed
+        print(f"\n{table}", end="")
+    for job, reason in failures.items():
         print(f"emorec: {job.name} failed: {reason} (log: {job.log})", file=sys.stderr)
-    return EXIT_BAD_INPUT if done.failures else 0
+    return EXIT_BAD_INPUT if failures else 0

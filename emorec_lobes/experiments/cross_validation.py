@@ -29,6 +29,7 @@ class SeedRun:
     run_opts: Any
     words: tuple[str, ...]
     threads: int
+    about: str = ""  # what tells its jobs from those of another run of the seed
 
     @property
     def folder(self) -> Path:
@@ -38,7 +39,7 @@ class SeedRun:
     def job(self, fold: str, name: str) -> Job:
         """The job that runs one fold, or all, or none."""
         return Job(
-            name=f"seed {self.seed}, {name}",
+            name=f"seed {self.seed}{self.about}, {name}",
             # A training is shown by its log; the bar of an extraction is all there is to show of it.
             words=(*self.words, f"--fold={fold}", *([] if fold == NONE else ["--noprogressbar"])),
             log=self.folder / LOGS / f"{name.replace(' ', '_')}.txt",
