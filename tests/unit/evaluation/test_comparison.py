@@ -167,5 +167,5 @@ def test_what_peeked_stands_last_is_marked_and_is_compared_with_nothing(two_syst
     assert float(rows[-1]["UAR"]) > max(float(row["UAR"]) for row in rows[:-1])
     assert rows[-1]["against the first row"] == "-"
     assert "is no result" in markdown_comparison(compare([two_systems]))
-    with pytest.raises(ProtocolError, match="The base must be an honest system, but .* is INFLATED"):
+    with pytest.raises(ProtocolError, match=r"The base must be an honest system, but .* is INFLATED"):
         compare([two_systems], two_systems / "peek")
