@@ -21,7 +21,7 @@ from emorec_lobes.files import read_json
 from .conftest import Killed
 
 HABITS = ["best-epoch", "random-split"]
-SHORT = {"number_of_updates": 12, "updates_per_validation": 4, "lr": 0.0005}
+SHORT = {"number_of_updates": 9, "updates_per_validation": 3, "lr": 0.0005}
 NAMES = ("predictions.csv", "history.json", "model.safetensors", "fingerprint.json")
 
 
@@ -35,10 +35,10 @@ class Careless(SERBrain):
 
 
 class Mortal(Careless):
-    """Dies in the seventh update."""
+    """Dies in the fifth update."""
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
-        if self.optimizer_step == 7:
+        if self.optimizer_step == 5:
             raise Killed
 
 
@@ -52,7 +52,7 @@ class InProcess:
         pass
 
 
-@pytest.mark.parametrize("protocol", ["strict", "paper"])
+@pytest.mark.parametrize("protocol", ["strict", pytest.param("paper", marks=pytest.mark.slow)])
 def test_watching_the_test_leaves_every_byte_of_a_run_as_it_was_even_if_it_is_killed(train, tmp_path, protocol):
     options = {"protocol": protocol, "fold": 1, **SHORT}
     watched = {**options, "watch_test": True}
@@ -68,10 +68,11 @@ def test_watching_the_test_leaves_every_byte_of_a_run_as_it_was_even_if_it_is_ki
         {path.name: path.read_bytes() for path in (tmp_path / run / "fold_1/watched_test").iterdir()}
         for run in ("watched", "killed")
     ]
-    assert held[0] == held[1] and sorted(held[0]) == ["update_12.csv", "update_4.csv", "update_8.csv"]
+    assert held[0] == held[1] and sorted(held[0]) == ["update_3.csv", "update_6.csv", "update_9.csv"]
     assert not (tmp_path / "alone/fold_1/watched_test").exists()
 
 
+@pytest.mark.slow
 def test_a_cross_validation_measures_what_each_bad_habit_adds(
     tones, features, command_line, tmp_path, monkeypatch, capsys
 ):

@@ -19,7 +19,10 @@ GOOD = ("cv", "IEMOCAP/train_ser.py", "ser_mel")
         ((*GOOD, "--threads", "-2"), "`threads` must be 1 or more, but is -2 instead."),
         ((*GOOD, "--engine", "slurm"), "`engine` must be one of local, but is 'slurm' instead."),
         ((*GOOD, "--inflation", "best"), "`inflation` must be one of best-epoch, random-split, but is 'best' instead."),
-        ((*GOOD, "--inflation", "best-epoch", "--folds", "1"), "`--inflation` must come with all folds, but comes with"),
+        (
+            (*GOOD, "--inflation", "best-epoch", "--folds", "1"),
+            "`--inflation` must come with all folds, but comes with",
+        ),
         (GOOD, "`data_folder` must be given: add --data_folder FOLDER."),
         ((*GOOD, "--data_folder", "x", "--lrr", "1"), "has no key `lrr`. Did you mean --lr?"),
         ((*GOOD, "--data_folder", "x", "--seed", "1"), "`--seed` must be left to this command, but is given."),
