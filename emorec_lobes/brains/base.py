@@ -3,6 +3,8 @@
 import json
 import random
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,15 @@ class RandomState:
             torch.cuda.set_rng_state_all(state["gpu"])
 
 
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """What is drawn inside is not missed outside."""
+    python, devices = random.getstate(), range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices=devices):
+        yield
+    random.setstate(python)
+
+
 class UpdatesBrain(sb.Brain):
     """Trains for a number of updates, whatever it learns; a killed run goes on as if nothing had happened.
 
@@ -80,6 +91,7 @@ class UpdatesBrain(sb.Brain):
     def __init__(self, *args: Any, has_valid: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.has_valid = has_valid
+        self.watch: Callable[[int], None] | None = None  # called at each validation with the update
         self.history = History()
         self._losses: dict[str, Tensor] = {}
         self._train_means: dict[str, float] = {}
@@ -169,6 +181,8 @@ class UpdatesBrain(sb.Brain):
         rate = self.optimizer.param_groups[0]["lr"]
         update = min(epoch * self.hparams.updates_per_validation, self.hparams.number_of_updates)
         self.history.rows.append({"update": update, "train": self._train_means, "valid": valid, "lr": rate})
+        if self.watch is not None:  # before the update is saved: what is saved has been watched
+            self.watch(update)
         # Saved before it is logged: a run killed in between logs the epoch when it goes on, and not twice.
         score = self.hparams.validation_score
         self.checkpointer.save_checkpoint(meta={"update": update, **({score: valid[score]} if valid else {})})
@@ -212,6 +226,17 @@ class EmotionBrain(UpdatesBrain):
         """Forgets the utterances of the last evaluation."""
         self.predictions: dict[str, np.ndarray] = {}
         self._targets: dict[str, int] = {}
+
+    def answers_now(self, batches: Iterable[Any]) -> dict[str, np.ndarray]:
+        """What the weights of this moment answer: id -> class probabilities, (K,). Training goes on as if not asked."""
+        was_training = self.modules.training
+        self.clear_answers()
+        self.modules.eval()
+        with _random_state_kept():
+            for batch in batches:
+                self.evaluate_batch(batch, stage=sb.Stage.TEST)
+        self.modules.train(was_training)
+        return self.predictions
 
     def log_probabilities(self, ids: list[str], probabilities: Tensor, targets: Tensor) -> None:
         """Keeps one row of class probabilities, (K,), an utterance."""

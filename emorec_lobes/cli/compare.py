@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compares and prints."""
     from emorec_lobes.corpora.table import parse_label_map
-    from emorec_lobes.evaluation.answers import Reading, check_columns, read_answers, read_system
+    from emorec_lobes.evaluation.answers import Reading, check_columns, marks, read_answers, read_system
     from emorec_lobes.evaluation.paired import SIDES, compare_pair
     from emorec_lobes.evaluation.paired_report import markdown_pair, verdict
     from emorec_lobes.evaluation.pairing import pair
@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     truth = read_answers(args.targets, reading, "target") if args.targets else None
     check_columns([*systems[0], *systems[1], *([truth] if truth else [])], reading)
     matched = pair(*systems, truth, args.labels, args.common)
-    compared = compare_pair(matched, args.score)
+    marked = {side: marks(system) for side, system in zip(SIDES, systems, strict=True)}
+    compared = {**compare_pair(matched, args.score), "peeked": marked}
     files = {side: [str(path) for path in paths] for side, paths in zip(SIDES, matched.files, strict=True)}
     record = {"verdict": verdict(compared), "files": files, **compared}
     if args.json:

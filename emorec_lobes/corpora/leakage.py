@@ -21,7 +21,7 @@ def check_leakage(fold: Fold, utterances: Mapping[str, Utterance], audio_hashes:
 
     Audio is the same if its decoded samples are: under any name, in any lossless format, in one or equal channels,
     cut out or as a file of its own. A lossy copy, another gain or another sample rate makes other audio.
-    In a corpus's own split (`Fold.official`) speakers may stand on several sides, as those of one TV series do;
+    In a corpus's own split and in a random one (`Fold.shares_speakers`) speakers may stand on several sides;
     `stamp` says so. The same words on two sides are no leak; `stamp` counts them.
 
     Arguments
@@ -52,7 +52,7 @@ def check_leakage(fold: Fold, utterances: Mapping[str, Utterance], audio_hashes:
             "it validates on is tested too: the checkpoint would be chosen on the test. Use the protocol strict."
         )
     _refuse_shared_ids(fold)
-    if not fold.official:
+    if not fold.shares_speakers:
         _refuse_shared_speakers(fold, utterances)
     _refuse_overlaps(fold, utterances)
     _refuse_shared_audio(fold, utterances, audio_hashes)

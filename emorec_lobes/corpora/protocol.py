@@ -6,9 +6,13 @@ from itertools import chain
 from typing import Any
 
 from emorec_lobes.corpora.manifest import SPLITS, Utterance
+from emorec_lobes.corpora.random_parts import random_parts
 from emorec_lobes.corpora.speaker_groups import balanced_groups, listed_groups, person
 from emorec_lobes.errors import ProtocolError, not_one_of
 from emorec_lobes.names import natural
+
+# Puts a speaker on several sides, to measure what that inflates; its name says so to whoever types it.
+RANDOM, SHARED = "random_shared_speakers", "speakers shared between training and test"
 
 # Scheme -> the manifest field that tells its groups apart.
 SCHEMES = {
@@ -19,10 +23,13 @@ SCHEMES = {
     "first_session_speakers": "speaker",
     "table": "fold",
     "official": "fold",
+    RANDOM: "emotion",
 }
 
 # Schemes in which the other speaker of the tested session validates -> how many speakers of a session are tested.
 _PAIRED = {"session_speakers": 2, "first_session_speakers": 1}
+
+_SHARING = ("official", RANDOM)  # schemes whose folds may share speakers
 
 # Protocol -> the fewest groups it can be run on.
 PROTOCOLS = {"strict": 3, "paper": 2}
@@ -42,7 +49,7 @@ class Fold:
     train: tuple[str, ...]
     valid: tuple[str, ...]
     test: tuple[str, ...]
-    official: bool = False  # the corpus's own split: speakers may stand on several sides, which the stamp says
+    shares_speakers: bool = False  # whether they may stand on several sides, which the stamp says
 
     @property
     def sides(self) -> dict[str, tuple[str, ...]]:
@@ -64,10 +71,10 @@ def groups(
         A manifest.
     scheme : str
         "sessions" or "speakers" (one a group), "speaker_groups" (several speakers a group), "session_speakers" or
-        "first_session_speakers" (as "speakers"; their folds differ), "table" (the manifest's own `fold`), or
-        "official" (the same, where it is train, valid or test).
+        "first_session_speakers" (as "speakers"; their folds differ), "table" (the manifest's own `fold`),
+        "official" (the same, where it is train, valid or test), or "random_shared_speakers" (parts drawn at random).
     num_groups : int, optional
-        For "speaker_groups": how many to form, balanced over emotion and gender.
+        For "speaker_groups": how many to form, balanced over emotion and gender. For a random split: its parts.
     speaker_groups : sequence of sequences of str, optional
         For "speaker_groups": the speakers of each, with or without the corpus prefix.
 
@@ -89,6 +96,8 @@ def groups(
     """
     if scheme not in SCHEMES:
         raise ProtocolError(not_one_of("scheme", scheme, SCHEMES))
+    if scheme == RANDOM and speaker_groups is None:
+        return random_parts(utterances, num_groups)
     num_options = sum(option is not None for option in (num_groups, speaker_groups))
     if num_options != (scheme == "speaker_groups"):
         raise ProtocolError(
@@ -154,7 +163,7 @@ def make_folds(
     -------
     >>> items = [Utterance(f"x_{n}", "", 1.0, "sad", "T", session=str(n)) for n in (1, 2, 3)]
     >>> make_folds({item.id: item for item in items}, "sessions")[0]
-    Fold(name='1', train=('x_3',), valid=('x_2',), test=('x_1',), official=False)
+    Fold(name='1', train=('x_3',), valid=('x_2',), test=('x_1',), shares_speakers=False)
     """
     if protocol not in PROTOCOLS:
         raise ProtocolError(not_one_of("protocol", protocol, PROTOCOLS))
@@ -172,7 +181,7 @@ def make_folds(
     for number, test in enumerate(parts[:1] if is_official else parts):
         valid = parts[(number + 1) % len(parts)] if protocol == "strict" else []
         train = chain.from_iterable(part for part in parts if part is not test and part is not valid)
-        folds.append(Fold(str(number + 1), tuple(train), tuple(valid), tuple(test), is_official))
+        folds.append(Fold(str(number + 1), tuple(train), tuple(valid), tuple(test), scheme in _SHARING))
     return folds
 
 
@@ -196,6 +205,7 @@ def stamp(
     """
     return {
         "protocol": protocol,
+        **({"protocol": "peeked", "peeked": SHARED} if scheme == RANDOM else {}),
         "scheme": scheme,
         **({"validated_on": "the other speaker of the tested session"} if scheme in _PAIRED else {}),
         "num_folds": len(folds),

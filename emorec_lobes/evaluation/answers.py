@@ -8,6 +8,8 @@ from pathlib import Path
 from emorec_lobes.corpora.rows import Row, read_rows, read_text
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.evaluation.predictions import COLUMNS, read_predictions
+from emorec_lobes.evaluation.report import peeked_mark
+from emorec_lobes.files import read_json
 from emorec_lobes.labels import CANONICAL, canonical, ordered
 from emorec_lobes.names import natural
 
@@ -76,6 +78,13 @@ def _files(place: Path) -> list[Path]:
             "Name a run's folder, or run the recipe with --fold all."
         )
     return seeds
+
+
+def marks(files: Sequence[Answers]) -> list[str]:
+    """How the runs that left these files peeked at the test; nothing for honest ones and for other toolkits' files."""
+    records = [file.path.parent / "results.json" for file in files if file.path.name == "predictions.csv"]
+    found = [peeked_mark(read_json(path, "the recipe").get("stamp", {})) for path in records if path.is_file()]
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def read_answers(path: Path, reading: Reading, what: str = "prediction") -> Answers:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from emorec_lobes.errors import ConfigError, not_one_of
+from emorec_lobes.errors import ConfigError, ProtocolError, not_one_of
 from emorec_lobes.evaluation.metrics import METRICS
-from emorec_lobes.evaluation.report import HEADINGS, Record, corpus_title, inert, piped, rounded
+from emorec_lobes.evaluation.report import HEADINGS, Record, corpus_title, inert, peeked_mark, piped, rounded
 from emorec_lobes.evaluation.runs import difference_over_runs, interval_over_runs
 from emorec_lobes.evaluation.systems import BASE_FOLDER, System, base_of, command_line, group_records, read_records
 from emorec_lobes.evaluation.units import unit_name
@@ -32,7 +32,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Systems that were tested alike: the one the others are compared with first, then by falling score."""
+    """Systems that were tested alike: the one the others are compared with first, then by falling score.
+
+    Those that peeked at the test stand last and are not compared.
+    """
 
     rows: tuple[Row, ...]
     base: System | None
@@ -72,10 +75,23 @@ def compare(places: Sequence[Path], base: Path | None = None, metric: str | None
         chosen = read_records([base])
     systems = group_records(records)
     compared_with = base_of(systems, chosen)
+    if compared_with and _peeked(compared_with):
+        raise ProtocolError(
+            f"The base must be an honest system, but {compared_with.name} is {peeked_mark(_stamp(compared_with))}. "
+            "Name another --base."
+        )
     metric = metric or score_that_chose(records.values())
     rows = [_row(system, compared_with, metric) for system in systems]
-    rows.sort(key=lambda row: (row.system is not compared_with, -row.score, row.system.name))
+    rows.sort(key=lambda row: (row.system is not compared_with, _peeked(row.system), -row.score, row.system.name))
     return Table(tuple(rows), compared_with, metric, tuple(records))
+
+
+def _stamp(system: System) -> Mapping[str, Any]:
+    return system.any_record["stamp"]
+
+
+def _peeked(system: System) -> bool:
+    return bool(peeked_mark(_stamp(system)))
 
 
 def score_that_chose(records: Iterable[Record]) -> str:
@@ -86,7 +102,7 @@ def score_that_chose(records: Iterable[Record]) -> str:
 
 def _row(system: System, base: System | None, metric: str) -> Row:
     scores, confusions = system.scores(metric), system.confusions
-    is_compared = base is not None and system is not base
+    is_compared = base is not None and system is not base and not _peeked(system)
     # Speakers that are unknown, or a single one, cannot be resampled.
     resampled = len(confusions[0]) > 1 and "" not in confusions[0]
     options = {"metric": metric, "unit": unit_name(system.any_record)}
@@ -125,7 +141,7 @@ def protocol_in_short(stamp: Mapping[str, Any]) -> str:
         f"chosen by {HEADINGS[score]}" if score in HEADINGS and score != "uar" else "",
         f"validated on {stamp['validated_on']}" if "validated_on" in stamp else "",
         f"weights: {stamp['weights_chosen_on']}" if "weights_chosen_on" in stamp else "",
-        "ORACLE (chosen on the test)" if stamp.get("peeked") else "",
+        peeked_mark(stamp),
         "speaker-normalised" if stamp.get("normalise") == "speaker" else "",
         {"nothing": "", "not stated": "speaker statistics not stated"}.get(over, "statistics over test speakers"),
     ]
@@ -205,6 +221,8 @@ def legend_of(table: Table) -> str:
         words.append(f"Intervals: {'; '.join(dict.fromkeys(methods))}.")
     else:
         words.append("No interval: it needs two speakers or more, all known.")
+    if any(_peeked(row.system) for row in table.rows):
+        words.append("What is marked ORACLE or INFLATED is no result: it stands last and is compared with nothing.")
     return " ".join(words)
 
 

@@ -13,7 +13,7 @@ from emorec_lobes.evaluation.comparison import Table
 from emorec_lobes.evaluation.metrics import count_confusions
 from emorec_lobes.evaluation.predictions import Predictions, read_predictions
 from emorec_lobes.evaluation.report import Record
-from emorec_lobes.evaluation.systems import System
+from emorec_lobes.evaluation.systems import System, is_part_of_a_run
 from emorec_lobes.files import read_json
 from emorec_lobes.names import natural
 
@@ -103,5 +103,5 @@ def manifest_of(table: Table) -> Path | None:
 def unfinished(places: Iterable[Path]) -> list[Path]:
     """Run folders in or below these that hold folds, but no result of all of them."""
     folds = [path for place in places for path in Path(place).rglob("fold_*") if path.is_dir()]
-    runs = {path.parent for path in folds if not any(part.startswith("fold_") for part in path.parent.parts)}
+    runs = {path.parent for path in folds if not is_part_of_a_run(path.parent)}
     return sorted(run for run in runs if not (run / "results.json").exists())

@@ -70,15 +70,16 @@ def fusion_record(inputs: Aligned, fused: Fused, sources: Sequence[Source], meth
 
 def _stamp(inputs: Aligned, fused: Fused, sources: Sequence[Source], method: str) -> dict[str, Any]:
     peeked = [source.name for source in sources if source.stamp.get("peeked")]
+    has_peeked = method == "oracle" or bool(peeked)
     lacking = [row["split"] for row in inputs.fallbacks]
     rows = inputs.splits.tolist()
     return {
         "corpus": _stated(sources, "corpus") or _corpus_of(inputs.ids),
-        "protocol": _stated(sources, "protocol") or "not stated",
+        "protocol": "peeked" if has_peeked else _stated(sources, "protocol") or "not stated",
         "num_folds": len(fused.folds),
         "method": method,
         "weights_chosen_on": METHODS[method],
-        "peeked": method == "oracle" or bool(peeked),
+        "peeked": has_peeked,
         **({"inputs_that_peeked": peeked} if peeked else {}),
         "calibration": "temperatures, on valid rows of each fold" if fused.folds[0].temperatures else "none",
         "weights": [f"fold {fold.fold}: {_spoken(fold.weights)}" for fold in fused.folds],

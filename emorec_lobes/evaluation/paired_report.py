@@ -38,8 +38,18 @@ def verdict(record: Record) -> str:
 def markdown_pair(record: Record) -> str:
     """The whole comparison as Markdown."""
     which = [f"- {side.upper()}: {', '.join(record['files'][side])}" for side in ("a", "b")]
-    blocks = [verdict(record), "\n".join(which), piped(_cells(record), num_texts=1), " ".join(_words(record))]
+    blocks = [verdict(record), *_peeked(record), "\n".join(which), piped(_cells(record), num_texts=1)]
+    blocks.append(" ".join(_words(record)))
     return "\n\n".join(blocks) + "\n"
+
+
+def _peeked(record: Record) -> list[str]:
+    """What is said of a side that is no result."""
+    return [
+        f"{side.upper()} is {', '.join(found)}: no result, and no fair comparison."
+        for side, found in record.get("peeked", {}).items()
+        if found
+    ]
 
 
 def _cells(record: Record) -> list[list[str]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from emorec_lobes.evaluation.report import HEADINGS, stamp_entries
+from emorec_lobes.evaluation.report import HEADINGS, peeked_mark, stamp_entries
 
 _HELD_OUT = {
     "sessions": "a session",
@@ -12,6 +12,7 @@ _HELD_OUT = {
     "session_speakers": "a speaker, whose partner in the session validates",
     "first_session_speakers": "the first speaker of a session, whose partner validates",
     "table": "a fold that the corpus names",
+    "random_shared_speakers": "a part of the utterances drawn at random, whoever speaks",
 }
 _INDEPENDENT = {
     True: "No tested speaker is in training or validation.",
@@ -31,6 +32,9 @@ _TOLD = {
     "speaker_statistics_over",
     "pretrained_on",
     "weights_chosen_on",
+    "hyperparameters_chosen_on",
+    "normalise",
+    "enrolment",
     "peeked",
     "seed",
 }
@@ -51,8 +55,11 @@ def in_words(stamp: Mapping[str, Any]) -> list[str]:
     over = stamp.get("speaker_statistics_over", "not stated")
     what = "No statistic or vector of a whole speaker was used." if over == "nothing" else ""
     sentences.append(what or f"Statistics or vectors of whole speakers are over: {over}.")
-    if stamp.get("pretrained_on"):
-        sentences.append(f"Its network was trained before on: {stamp['pretrained_on']}.")
+    if "normalise" in stamp:
+        vector = stamp.get("enrolment", "none")
+        sentences.append(f"Features are normalised by: {stamp['normalise']}. A speaker vector is taken of: {vector}.")
+    if "pretrained_on" in stamp:
+        sentences.append(f"Before, its network or encoder was trained on: {stamp['pretrained_on'] or 'nothing'}.")
     return sentences
 
 
@@ -95,14 +102,18 @@ def _held_out(stamp: Mapping[str, Any]) -> list[str]:
 def _chosen(stamp: Mapping[str, Any]) -> list[str]:
     sentences, chosen_on = [], stamp.get("checkpoint_chosen_on")
     score = str(chosen_on).removeprefix("validation ")
-    if stamp.get("peeked"):
+    if stamp.get("peeked") is True:
         sentences.append("ORACLE: something was chosen on the test. This is an upper bound, not a result.")
+    elif stamp.get("peeked"):
+        sentences.append(f"{peeked_mark(stamp)}: this shows what a bad habit adds, and is not a result.")
     elif score in HEADINGS:
         sentences.append(f"The checkpoint was chosen by the {HEADINGS[score]} on validation, not on the test.")
     elif chosen_on is not None:
         sentences.append(f"The checkpoint was not chosen by a score: {chosen_on}.")
     if "weights_chosen_on" in stamp:
         sentences.append(f"The weights of the fusion were chosen on: {stamp['weights_chosen_on']}.")
+    if "hyperparameters_chosen_on" in stamp:
+        sentences.append(f"The hyper-parameters were chosen on: {stamp['hyperparameters_chosen_on']}.")
     if stamp.get("refit_on_train_and_valid"):
         sentences.append("Then training and validation speakers trained it together, for as many updates.")
     return sentences

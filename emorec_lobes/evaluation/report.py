@@ -127,7 +127,21 @@ def corpus_title(record: Record) -> str:
     """
     corpus = record["stamp"].get("corpus", "unnamed corpus")
     title = "synthetic corpus" if corpus == "synthetic" else corpus
-    return f"{title}, ORACLE (chosen on the test)" if record["stamp"].get("peeked") else title
+    return ", ".join(filter(None, [title, peeked_mark(record["stamp"])]))
+
+
+def peeked_mark(stamp: Mapping[str, Any]) -> str:
+    """What is written wherever a score is shown that the test helped to win; nothing for an honest one.
+
+    Example
+    -------
+    >>> peeked_mark({"peeked": True}), peeked_mark({"peeked": "speakers shared"}), peeked_mark({})
+    ('ORACLE (chosen on the test)', 'INFLATED (speakers shared)', '')
+    """
+    peeked = stamp.get("peeked")
+    if not peeked:
+        return ""
+    return "ORACLE (chosen on the test)" if peeked is True else f"INFLATED ({peeked})"
 
 
 def terminal_table(record: Record) -> str:

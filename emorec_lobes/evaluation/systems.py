@@ -19,6 +19,7 @@ from emorec_lobes.files import read_json, write_atomically
 
 ENDING = "results.json"  # of a run's own file, and of one that is kept: ser_small-1.results.json
 BASE_FOLDER = "base"  # where, among kept records, those stand that the others are compared with
+SPLIT_FOLDER = "inflation_random_split"  # in a run's folder: the same under a random split, which is no result
 _LONGEST_SLUG = 100
 _NEEDED = ("labels", "folds", "stamp", "fingerprint", "command", "confusion_by_speaker", "uar")
 _NEEDED_IN_STAMP = ("corpus", "num_folds", "protocol", "seed")
@@ -90,14 +91,15 @@ def _read(path: Path) -> Record:
 def _files(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
-    found = sorted(path for path in place.rglob(f"*{ENDING}") if not _is_of_a_fold(path.relative_to(place)))
+    found = sorted(path for path in place.rglob(f"*{ENDING}") if not is_part_of_a_run(path.relative_to(place)))
     if not found:
         raise ConfigError(f"{place} holds no {ENDING} of all folds. Name a run's folder, or run the recipe to its end.")
     return found
 
 
-def _is_of_a_fold(path: Path) -> bool:
-    return any(part.startswith("fold_") for part in path.parts)
+def is_part_of_a_run(path: Path) -> bool:
+    """Whether something below a run's folder is of a single fold, or of what measures its inflation."""
+    return any(part.startswith("fold_") or part == SPLIT_FOLDER for part in path.parts)
 
 
 def group_records(records: Mapping[Path, Record]) -> list[System]:

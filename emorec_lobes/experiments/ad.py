@@ -64,6 +64,7 @@ class ADTask:
         return {
             **{key: settings[key] for key in ("features", "vad", "eval_windows", "ad_positions", "wave_copies")},
             "pretrained_on": self.pretrained.trained_on,
+            **dict.fromkeys(("normalise", "enrolment"), "none"),
             **statistics_stamp(by_speaker=False),
             **soft_stamp(self.soft_targets),
         }

@@ -16,6 +16,7 @@ from emorec_lobes.brains.base import EmotionBrain
 from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.corpora.protocol import Fold
 from emorec_lobes.evaluation.figures import training_curves
+from emorec_lobes.evaluation.inflation import watched_file
 from emorec_lobes.evaluation.predictions import Predictions, write_predictions
 from emorec_lobes.evaluation.report import corpus_title, results_record
 from emorec_lobes.experiments.command import command
@@ -118,7 +119,8 @@ def train_brain(
     folder: Path,
 ) -> FoldAnswers:
     """Trains a Brain on one fold, again on train and valid where the settings say so, and lets it answer."""
-    selected = train(brain_class, task, settings, run_opts, fold, folder)
+    watched_with = utterances if settings["watch_test"] else None
+    selected = train(brain_class, task, settings, run_opts, fold, folder, watched_with=watched_with)
     parts = [answer(selected, "valid", fold, utterances)] if fold.valid else []
     final = selected
     if fold.valid and settings["refit"]:
@@ -142,10 +144,12 @@ def train(
     fold: Fold,
     folder: Path,
     again: Trained | None = None,
+    watched_with: Mapping[str, Utterance] | None = None,
 ) -> Trained:
     """Trains on one fold in `folder`, going on from the last checkpoint there.
 
     `again` ends it at the update that was chosen in another training; the learning rate goes as it did there.
+    `watched_with`, all utterances, has each validation's weights answer the test too, which chooses nothing.
     """
     overrides = {"fold": fold.name, "fold_folder": str(folder)}
     overrides |= {key: settings[key] for key in ("number_of_updates", "updates_per_validation")}
@@ -158,12 +162,35 @@ def train(
     updates = hparams["number_of_updates"] = again.chosen_update if again else hparams["number_of_updates"]
     brain = make_brain(brain_class, hparams, run_opts, folder, settings.resolved(**overrides), bool(fold.valid))
     data = task.data(hparams, fold)
+    if watched_with is not None:
+        watch_test(brain, data.test, hparams, fold, watched_with, folder)
     loader = training_loader(brain, data.train, hparams, updates, per_validation)
     brain.fit(hparams["epoch_counter"], loader, data.valid and evaluation_loader(data.valid, hparams))
     # Evaluation goes back to the chosen checkpoint, whose history ends there: keep it all.
     history = list(brain.history.rows)
     chosen = brain.history.best_update(settings["validation_score"]) or updates
     return Trained(brain, hparams, data, chosen, history)
+
+
+def watch_test(
+    brain: EmotionBrain,
+    dataset: Dataset,
+    hparams: Mapping[str, Any],
+    fold: Fold,
+    utterances: Mapping[str, Utterance],
+    folder: Path,
+) -> None:
+    """Has the weights of each validation answer the test too, into a file an update, for the inflation meter."""
+    batches, labels = evaluation_loader(dataset, hparams), tuple(hparams["labels"])
+
+    def watch(update: int) -> None:
+        answers = brain.answers_now(batches)
+        if if_main_process():
+            probabilities = np.stack([answers[item] for item in fold.test])
+            table = tabulate(fold, "test", utterances, labels, probabilities)
+            write_predictions(watched_file(folder, update), table)
+
+    brain.watch = watch
 
 
 def answer(trained: Trained, split: str, fold: Fold, utterances: Mapping[str, Utterance]) -> dict[str, Predictions]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from emorec_lobes.errors import ConfigError
 from emorec_lobes.features import resemblyzer
+from emorec_lobes.features.pretraining import RESEMBLYZER
 from emorec_lobes.features.spectrum_spec import SpectrumSpec
 from emorec_lobes.files import read_json
 
@@ -46,7 +47,7 @@ class Pretrained:
         if source is None:
             return
         if source == "resemblyzer":
-            about: dict[str, Any] = {"kind": "resemblyzer", "trained_on": "LibriSpeech, VoxCeleb1, VoxCeleb2"}
+            about: dict[str, Any] = {"kind": "resemblyzer", "trained_on": RESEMBLYZER}
             path = resemblyzer.weights_file()
         else:
             path = Path(source) / WEIGHTS

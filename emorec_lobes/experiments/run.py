@@ -18,6 +18,7 @@ from emorec_lobes.corpora.prepare import options_of, prepare
 from emorec_lobes.corpora.protocol import Fold, make_folds, stamp
 from emorec_lobes.errors import ConfigError, exit_code_of, not_one_of
 from emorec_lobes.evaluation.report import terminal_table
+from emorec_lobes.experiments.choices import check_watching, hyperparameters_chosen_on, pretrained_on
 from emorec_lobes.experiments.command import command
 from emorec_lobes.experiments.folds import FoldSolver, run_fold, train_brain
 from emorec_lobes.experiments.ratings import given_ratings
@@ -136,6 +137,7 @@ def run(solve: FoldSolver, task_class: type[Task], settings: Settings, run_opts:
         The results record: pooled over all folds, or of the one fold asked for; None where none was.
     """
     check_device(run_opts["device"] or "cpu")
+    check_watching(settings)
     settings.build()  # What cannot be built is told now, not after hours of extraction.
     folder = Path(settings["output_folder"])
     alone = settings["fold"] in (ALL, NONE)
@@ -223,6 +225,8 @@ def run_stamp(
         "warnings": info.warnings,
         **stamp(folds, utterances, settings["scheme"], settings["protocol"], settings["validation_score"]),
         "refit_on_train_and_valid": bool(settings["refit"]) and settings["protocol"] == "strict",
+        "hyperparameters_chosen_on": hyperparameters_chosen_on(settings),
+        "pretrained_on": pretrained_on(settings),
         "seed": settings["seed"],
     }
 

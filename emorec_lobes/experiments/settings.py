@@ -35,6 +35,8 @@ RUNTIME_KEYS = frozenset(
         "extract_workers",
         "segments_per_forward",
         "loss_read_interval",
+        "watch_test",
+        "hparams_chosen_on",
         "tensorboard",
     }
 )

@@ -1,7 +1,7 @@
 """Every table of results in a recipe's README is made of the records that are committed beside it.
 
-Between `<!-- results:NAME:begin -->` and its end stands what `emorec report recipes/X/results/NAME` prints, or
-results.md of a pre-training; "No results yet." where there are no records.
+Between `<!-- results:NAME:begin -->` and its end stands what `emorec report recipes/X/results/NAME` prints,
+results.md of a pre-training, or inflation.md of all seeds; "No results yet." where there are no records.
 """
 
 import json
@@ -12,6 +12,7 @@ import pytest
 
 from emorec_lobes.evaluation.comparison import compare, markdown_comparison
 from emorec_lobes.evaluation.generated import blocks
+from emorec_lobes.evaluation.inflation import INFLATION, markdown_inflation
 from emorec_lobes.evaluation.probe_table import probes_side_by_side
 from emorec_lobes.evaluation.speaker_report import speaker_table
 from emorec_lobes.evaluation.systems import ENDING
@@ -27,15 +28,18 @@ def troubles(readme: Path) -> list[str]:
     kept = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
     found = [f"results/{name} has no table" for name in sorted(kept - set(shown))]
     for name, content in shown.items():
-        records = sorted([*(folder / name).rglob(f"*{ENDING}"), *(folder / name).rglob("*probe.json")])
+        endings = (ENDING, "probe.json", INFLATION)
+        records = sorted(path for ending in endings for path in (folder / name).rglob(f"*{ending}"))
         if content != table_of(records, folder / name):
             found.append(f"the table {name} is not made of results/{name}")
     return found
 
 
 def table_of(records: list[Path], folder: Path) -> str:
-    """What stands in a README for the records of a folder: systems side by side, probed networks, or a pre-training."""
+    """What a README shows of the records of a folder: systems, probed networks, a pre-training, or inflation."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in records]
+    if any("inflation" in record for record in found):
+        return markdown_inflation(found)
     if any("probes" in record for record in found):
         return probes_side_by_side(found)
     if any("verification" in record for record in found):

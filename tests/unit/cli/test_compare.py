@@ -102,3 +102,12 @@ def test_a_probability_that_is_no_number_is_one_line(inputs, capsys):
     inputs[1].write_text(inputs[1].read_text().replace(first, broken))
     assert compare(*inputs) == 2
     assert str(inputs[1]) in (err := capsys.readouterr().err) and "nan" in err and err.count("\n") == 1
+
+
+def test_a_side_that_peeked_is_marked_right_under_the_verdict(inputs, capsys):
+    stamp = {"protocol": "peeked", "peeked": "speakers shared"}
+    (inputs[1].parent / "results.json").write_text(json.dumps({"stamp": stamp}))
+    (inputs[0].parent / "results.json").write_text(json.dumps({"stamp": {"protocol": "strict"}}))
+    assert compare(*inputs) == 0
+    marked = [line for line in capsys.readouterr().out.splitlines() if "no result" in line]
+    assert marked == ["B is INFLATED (speakers shared): no result, and no fair comparison."]

@@ -26,6 +26,11 @@ FULL = (*GOOD, "--data_folder", "x")
         ((*FULL, "--engine", "ray", "--cpus-per-job", "0"), "`cpus_per_job` must be 1 or more, but is 0 instead."),
         ((*FULL, "--engine", "ray", "--gpus-per-job", "1.5"), "such as 0.5, or a whole number, but is 1.5 instead."),
         ((*FULL, "--engine", "ray", "--gpus-per-job", "nan"), "such as 0.5, or a whole number, but is nan instead."),
+        ((*GOOD, "--inflation", "best"), "`inflation` must be one of best-epoch, random-split, but is 'best' instead."),
+        (
+            (*GOOD, "--inflation", "best-epoch", "--folds", "1"),
+            "`--inflation` must come with all folds, but comes with",
+        ),
         (GOOD, "`data_folder` must be given: add --data_folder FOLDER."),
         ((*GOOD, "--data_folder", "x", "--lrr", "1"), "has no key `lrr`. Did you mean --lr?"),
         ((*GOOD, "--data_folder", "x", "--seed", "1"), "`--seed` must be left to this command, but is given."),

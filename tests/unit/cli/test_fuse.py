@@ -72,7 +72,8 @@ def test_an_oracle_is_called_one_wherever_its_scores_are_shown(inputs, tmp_path,
     text = (tmp_path / "oracle/results.md").read_text()
     assert text.startswith("### Results: emodb, ORACLE (chosen on the test)\n")
     assert "peeked = yes" in text and "upper bound, not a result" in text
-    assert json.loads((tmp_path / "oracle/results.json").read_text())["stamp"]["peeked"] is True
+    stamp = json.loads((tmp_path / "oracle/results.json").read_text())["stamp"]
+    assert stamp["peeked"] is True and stamp["protocol"] == "peeked"
     assert "ORACLE" in capsys.readouterr().out
 
 

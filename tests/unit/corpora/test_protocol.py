@@ -245,7 +245,7 @@ def official(manifest):
 
 def test_the_official_split_is_one_fold_with_the_corpus_own_sides(official):
     (fold,) = make_folds(official, "official")
-    assert (fold.name, fold.official) == ("1", True)
+    assert (fold.name, fold.shares_speakers) == ("1", True)
     for side, name in ((fold.train, "train"), (fold.valid, "valid"), (fold.test, "test")):
         assert side == tuple(each for each, item in official.items() if item.fold == name)
 

@@ -156,3 +156,16 @@ def test_a_table_without_records_says_so():
 )  # fmt: skip
 def test_the_protocol_is_told_in_a_few_words(stamp, words):
     assert protocol_in_short(stamp) == words
+
+
+def test_what_peeked_stands_last_is_marked_and_is_compared_with_nothing(two_systems, write_run):
+    for seed in (1, 2, 3):
+        stamp = {"protocol": "peeked", "peeked": "epochs chosen on the test"}
+        write_run(two_systems / f"peek/seed_{seed}", seed, {"lr": "9"}, skill=0.99, stamp=stamp)
+    rows = cells(markdown_comparison(compare([two_systems], two_systems / "plain")))
+    assert rows[-1]["protocol"] == "peeked, INFLATED (epochs chosen on the test)"
+    assert float(rows[-1]["UAR"]) > max(float(row["UAR"]) for row in rows[:-1])
+    assert rows[-1]["against the first row"] == "-"
+    assert "is no result" in markdown_comparison(compare([two_systems]))
+    with pytest.raises(ProtocolError, match=r"The base must be an honest system, but .* is INFLATED"):
+        compare([two_systems], two_systems / "peek")
