@@ -4,8 +4,12 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emorec_lobes.errors import EXIT_BAD_INPUT, ConfigError
+
+if TYPE_CHECKING:
+    from emorec_lobes.experiments.cross_validation import SeedRun
 
 HELP = "run a recipe on all folds under several seeds; what is finished is not run again"
 
@@ -32,19 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs what is missing and prints the table; exit code 2 if a job has failed."""
-    from emorec_lobes.experiments.cross_validation import cross_validate, numbers, seed_runs
+    from emorec_lobes.experiments.cross_validation import cross_validate
     from emorec_lobes.experiments.engines import make_engine
-    from emorec_lobes.experiments.shipped import find_hparams, find_recipe
 
-    for name in ("jobs", "threads"):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise ConfigError(f"`{name}` must be 1 or more, but is {getattr(args, name)} instead. Raise it.")
-    wanted = None if args.folds == "all" else numbers("folds", args.folds)
-    seeds, engine = numbers("seeds", args.seeds), make_engine(args.engine)
-    recipe, hparams = find_recipe(args.recipe), find_hparams(args.hparams)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = args.threads or max(1, cores // args.jobs)
-    runs = seed_runs(recipe, hparams, args.overrides, seeds, args.to, threads)
+    engine = make_engine(args.engine)
+    runs, wanted = asked_for(args)
+    threads = runs[0].threads
     print(f"processes at a time: {args.jobs}, threads of each: {threads}", file=sys.stderr)
     done = cross_validate(runs, wanted, engine, args.jobs)
 
@@ -54,3 +51,22 @@ def run(args: argparse.Namespace) -> int:
     for job, reason in done.failures.items():
         print(f"emorec: {job.name} failed: {reason} (log: {job.log})", file=sys.stderr)
     return EXIT_BAD_INPUT if done.failures else 0
+
+
+def num_cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def asked_for(args: argparse.Namespace) -> "tuple[list[SeedRun], list[int] | None]":
+    """The runs of all seeds, and the folds if not all are wanted."""
+    from emorec_lobes.experiments.cross_validation import numbers, seed_runs
+    from emorec_lobes.experiments.shipped import find_hparams, find_recipe
+
+    for name in ("jobs", "threads"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise ConfigError(f"`{name}` must be 1 or more, but is {getattr(args, name)} instead. Raise it.")
+    wanted = None if args.folds == "all" else numbers("folds", args.folds)
+    seeds, recipe, hparams = numbers("seeds", args.seeds), find_recipe(args.recipe), find_hparams(args.hparams)
+    threads = args.threads or max(1, num_cores() // args.jobs)
+    return seed_runs(recipe, hparams, args.overrides, seeds, args.to, threads), wanted

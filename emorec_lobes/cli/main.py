@@ -20,6 +20,7 @@ COMMANDS = {
     "predict": "emorec_lobes.cli.predict",
     "fuse": "emorec_lobes.cli.fuse",
     "cv": "emorec_lobes.cli.cv",
+    "plan": "emorec_lobes.cli.plan",
     "report": "emorec_lobes.cli.report",
     "compare": "emorec_lobes.cli.compare",
     "probe": "emorec_lobes.cli.probe",
