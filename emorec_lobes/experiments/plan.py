@@ -57,7 +57,7 @@ class _Corpus:
 
 @dataclass(frozen=True)
 class _Measured:
-    """What the sample said: `lengths` of each fold, and an update under what could be had instead."""
+    """What the sample said: `lengths` of each fold, and an update in half precision and with one thread."""
 
     extraction: Extraction
     fold: FoldCost
@@ -187,7 +187,16 @@ def _measure(
     stamp = {**run_stamp(settings, corpus.info, [fold], items), **task.stamp(small)}
     block = block_bytes(Path(settings["output_folder"]))
     cost = fold_cost(solve, task, small, run_opts, fold, items, stamp, block)
-    return _Measured(extraction, cost, lengths, *_instead(run, solve, task, small, fold, items, cores > jobs))
+    if brain_of(solve) is None:
+        return _Measured(extraction, cost, lengths, None, None)
+    in_half = parallel = None
+    if run_opts["precision"] == "fp32" and "precision" not in run_opts.overridden_args:
+        _, half_opts = read_command_line([*run.words[1:], "--noprogressbar", "--precision=bf16"])
+        in_half = update_seconds(solve, task, small, half_opts, fold, items)
+    if cores > jobs:
+        torch.set_num_threads(1)
+        parallel = cost.update_s if run.threads == 1 else update_seconds(solve, task, small, run_opts, fold, items)
+    return _Measured(extraction, cost, lengths, in_half, parallel)
 
 
 def _decided(task: Any, settings: Settings, fold: Fold, utterances: Mapping[str, Utterance]) -> dict[str, Any]:
@@ -197,29 +206,6 @@ def _decided(task: Any, settings: Settings, fold: Fold, utterances: Mapping[str,
         return task.overrides(settings, fold)
     finally:
         task.utterances = held
-
-
-def _instead(
-    run: SeedRun,
-    solve: FoldSolver,
-    task: Any,
-    small: Settings,
-    fold: Fold,
-    items: Mapping[str, Utterance],
-    more_jobs: bool,
-) -> tuple[Seconds | None, Seconds | None]:
-    """An update in half precision, and one with the single thread that a process has if each core gets a job."""
-    if brain_of(solve) is None:
-        return None, None
-    in_half = parallel = None
-    if run.run_opts["precision"] == "fp32" and "precision" not in run.run_opts.overridden_args:
-        _, run_opts = read_command_line([*run.words[1:], "--precision=bf16", "--noprogressbar"])
-        in_half = update_seconds(solve, task, small, run_opts, fold, items)
-    if more_jobs:
-        torch.set_num_threads(1)
-        _, run_opts = read_command_line([*run.words[1:], "--noprogressbar"])
-        parallel = update_seconds(solve, task, small, run_opts, fold, items)
-    return in_half, parallel
 
 
 def _bill(

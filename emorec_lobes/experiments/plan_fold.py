@@ -4,7 +4,7 @@ import io
 import time
 from collections.abc import Mapping
 from contextlib import redirect_stderr
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.corpora.protocol import Fold
-from emorec_lobes.experiments.folds import FoldAnswers, FoldSolver, run_fold, train, train_brain
+from emorec_lobes.experiments.folds import FoldSolver, run_fold, train, train_brain
 from emorec_lobes.experiments.plan_sample import line, size_of
 from emorec_lobes.experiments.plan_stores import on_disk
 from emorec_lobes.experiments.settings import Settings
@@ -71,17 +71,18 @@ class FoldCost:
     evaluation_s: tuple[Seconds, Seconds]  # of a call, and of each second of audio or character of text
     saving_s: Seconds  # of a checkpoint
     num_answers: int  # evaluations of each split at the end
-    fit_s: Seconds  # of what is no Brain: of each training utterance
+    fit_s: Seconds  # of what is no Brain, of each training utterance
     checkpoint_bytes: int
     other_bytes: int
 
     def seconds(self, lengths: "Lengths") -> dict[str, Seconds]:
-        """Time of a fold: of updates, validation, checkpoints, answers and the rest."""
+        """Time of a fold, by what it is spent on."""
         fixed, per_size = self.evaluation_s
         answered = self.num_answers * sum(fixed + per_size * size for size in (lengths.valid, lengths.test) if size)
         validated = lengths.num_validations * (fixed + per_size * lengths.valid) if lengths.valid else 0.0
         return {
-            "updates": lengths.num_trainings * lengths.num_updates * self.update_s + self.fit_s * lengths.num_train,
+            "updates": lengths.num_trainings * lengths.num_updates * self.update_s,
+            "fits": self.fit_s * lengths.num_train,
             "validations": validated,
             "checkpoints": lengths.num_trainings * lengths.num_validations * self.saving_s,
             "answers": answered,
@@ -179,23 +180,17 @@ def fold_cost(
         For the updates.
     """
     clock, brain_class = Clock(budget_s), brain_of(solve)
-    solving: list[Seconds] = []
-
-    def timed(*args: Any) -> FoldAnswers:
-        began = time.perf_counter()
-        answers = (partial(train_brain, clocked(brain_class, clock, sample)) if brain_class else solve)(*args)
-        solving.append(time.perf_counter() - began)
-        return answers
-
+    folder = Path(settings["output_folder"]) / f"fold_{fold.name}"
     began = time.perf_counter()
     with redirect_stderr(io.StringIO()):
+        timed = partial(train_brain, clocked(brain_class, clock, sample)) if brain_class else solve
         run_fold(timed, task, settings, run_opts, fold, sample, stamp)
     whole = time.perf_counter() - began
-    folder = Path(settings["output_folder"]) / f"fold_{fold.name}"
     checkpoint, other = _bytes_of(folder, block)
     if brain_class is None:
-        fit = solving[0] / len(fold.train)
-        return FoldCost(whole - solving[0], 0.0, (0.0, 0.0), 0.0, 0, fit, checkpoint, other)
+        fit = _fit_seconds(partial(solve, task, settings, run_opts), fold, sample, folder)
+        rest = max(0.0, whole - fit * len(fold.train))
+        return FoldCost(rest, 0.0, (0.0, 0.0), 0.0, 0, fit, checkpoint, other)
     counted = sum(clock.updates) + sum(clock.saving) + sum(took for _, took in clock.evaluations)
     num_splits, in_training = (2, 1) if fold.valid else (1, 0)
     return FoldCost(
@@ -218,6 +213,20 @@ def update_seconds(
     folder = Path(settings["output_folder"]) / "updates"
     train(clocked(brain_of(solve), clock, sample), task, settings, run_opts, fold, folder)
     return sum(clock.updates) / len(clock.updates) * run_opts["grad_accumulation_factor"]
+
+
+def _fit_seconds(solve: Any, fold: Fold, sample: Mapping[str, Utterance], folder: Path) -> Seconds:
+    """The time of each training utterance, where there is no Brain: a fold of half as many has the same rest."""
+    classes: dict[str, list[str]] = {}
+    for key in fold.train:
+        classes.setdefault(sample[key].emotion, []).append(key)
+    half = replace(fold, train=tuple(key for ids in classes.values() for key in ids[: ceil(len(ids) / 2)]))
+    took = []
+    for each in (half, fold):
+        began = time.perf_counter()
+        solve(each, sample, folder)
+        took.append(time.perf_counter() - began)
+    return line([float(len(half.train)), float(len(fold.train))], took)[1]
 
 
 def _bytes_of(folder: Path, block: int) -> tuple[int, int]:

@@ -90,7 +90,7 @@ def savings(
     found = [*_of_stores(settings, bill), *_of_training(settings, bill, update_bf16_s)]
     if update_parallel_s is not None and (jobs := min(cores, bill.num_folds)) > bill.jobs:
         other = _with_update(replace(bill, jobs=jobs), update_parallel_s)
-        found.append(Saving(f"--jobs {jobs} --threads 1", 0, bill.seconds - other.seconds, "the same results"))
+        found.append(Saving(f"--jobs {jobs} --threads 1", 0, bill.seconds - other.seconds, "the same trainings"))
     worth = [saving for saving in found if share(saving) >= _LEAST_SHARE]
     return sorted(worth, key=share, reverse=True)[:_MOST]
 
