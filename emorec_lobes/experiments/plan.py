@@ -25,9 +25,9 @@ from emorec_lobes.experiments.plan_fold import (
     FoldCost,
     Lengths,
     brain_of,
+    fastest_update_seconds,
     fold_cost,
     lengths_of,
-    update_seconds,
 )
 from emorec_lobes.experiments.plan_record import record
 from emorec_lobes.experiments.plan_sample import sample, sample_fold
@@ -122,7 +122,7 @@ def make_plan(runs: Sequence[SeedRun], wanted: Sequence[int] | None, jobs: int, 
             corpus = _read_corpus(settings, Path(folder))
             asked = [(run, fold) for run in runs for fold in _wanted(corpus.folds, wanted)]
             to_do = [(run, fold) for run, fold in asked if not run.is_finished(fold)]
-            torch.set_num_threads(1 if settings["extract_workers"] else runs[0].threads)
+            torch.set_num_threads(1 if settings.values.get("extract_workers") else runs[0].threads)
             measured = _measure(runs[0], solve, task_class, corpus, Path(folder), jobs, cores) if to_do else None
         finally:
             torch.set_num_threads(threads)
@@ -168,16 +168,17 @@ def _measure(
     """Extracts a sample and trains on it, through the recipe's own code."""
     settings = run.settings
     _, run_opts = read_command_line([*run.words[1:], "--noprogressbar"])
+    context, workers = (settings.values.get(key) or 0 for key in ("context_turns", "extract_workers"))
     changed = {key: value for key, value in MEASURED.items() if key in settings.values}
     places = {"output_folder": str(folder / "output"), "feature_folder": str(folder / "features")}
     small = read_settings(settings.path, {**settings.overrides, **changed, **places})
+    # Whose dialogues stand on all sides of the fold that measures: the features have their turns already.
+    trained = read_settings(small.path, {**small.overrides, "context_turns": 0}) if context else small
     items = sample(settings, corpus.utterances)
     began = time.time()
     task = task_class(small, without_labels(items), run_opts)
     real_features = Path(settings["feature_folder"])
-    extraction = extraction_cost(
-        folder / "features", real_features, items, corpus.utterances, began, settings["extract_workers"]
-    )
+    extraction = extraction_cost(folder / "features", real_features, items, corpus.utterances, began, workers)
     lengths = {}
     for fold in corpus.folds:
         decided = _decided(task, settings, fold, corpus.utterances) if brain_of(solve) else {}
@@ -186,16 +187,19 @@ def _measure(
     fold = sample_fold(items, has_valid=bool(corpus.folds[0].valid))
     stamp = {**run_stamp(settings, corpus.info, [fold], items), **task.stamp(small)}
     block = block_bytes(Path(settings["output_folder"]))
-    cost = fold_cost(solve, task, small, run_opts, fold, items, stamp, block)
+    cost = fold_cost(solve, task, trained, run_opts, fold, items, stamp, block)
     if brain_of(solve) is None:
         return _Measured(extraction, cost, lengths, None, None)
     in_half = parallel = None
+    relative = cost.update_s / cost.fastest_update_s
     if run_opts["precision"] == "fp32" and "precision" not in run_opts.overridden_args:
         _, half_opts = read_command_line([*run.words[1:], "--noprogressbar", "--precision=bf16"])
-        in_half = update_seconds(solve, task, small, half_opts, fold, items)
+        in_half = relative * fastest_update_seconds(solve, task, trained, half_opts, fold, items)
     if cores > jobs:
         torch.set_num_threads(1)
-        parallel = cost.update_s if run.threads == 1 else update_seconds(solve, task, small, run_opts, fold, items)
+        parallel = cost.update_s
+        if run.threads > 1:
+            parallel = relative * fastest_update_seconds(solve, task, trained, run_opts, fold, items)
     return _Measured(extraction, cost, lengths, in_half, parallel)
 
 

@@ -20,10 +20,11 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     """
     corpus, runs, extraction, training = (plan[key] for key in ("corpus", "runs", "extraction", "training"))
     num_all = runs["to_do"] + runs["there"]
+    hours = f", {corpus['hours']:.2f} h" if corpus["hours"] else ""
     title = (
-        f"{corpus['name']}: {corpus['utterances']} utterances, {corpus['hours']:.2f} h; "
-        f"{runs['folds']} folds, seeds {', '.join(map(str, runs['seeds']))}: {num_all} trainings, "
-        f"{runs['jobs']} at a time with {runs['threads']} threads each"
+        f"{corpus['name']}: {corpus['utterances']} utterances{hours}; folds: {runs['folds']}; seeds: "
+        f"{', '.join(map(str, runs['seeds']))}; trainings: {num_all}, {runs['jobs']} at a time, "
+        f"threads of each: {runs['threads']}"
     )
     if not runs["to_do"]:
         return f"{title}\n\nAll of it is already there.\n"

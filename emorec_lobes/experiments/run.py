@@ -210,8 +210,8 @@ def load_corpus(settings: Settings, folder: Path) -> tuple[dict[str, Utterance],
 
 def folds_of(settings: Settings, utterances: Mapping[str, Utterance]) -> list[Fold]:
     """All folds of a recipe, after a look at what leaks; of that, what needs the audio comes later."""
-    keys = ("scheme", "protocol", "num_groups", "speaker_groups", "refit")
-    folds = make_folds(utterances, **{key: settings[key] for key in keys})
+    groups = {"num_groups": settings["num_groups"], "speaker_groups": settings["speaker_groups"]}
+    folds = make_folds(utterances, settings["scheme"], settings["protocol"], **groups, refit=settings["refit"])
     for fold in folds:  # What needs no audio is refused now, not after hours of extraction.
         check_leakage(fold, utterances, {})
     return folds

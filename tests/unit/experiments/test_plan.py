@@ -16,7 +16,7 @@ from emorec_lobes.features.store import FeatureStore, StoreHeader
 from emorec_lobes.units import num_frames
 
 COST = FoldCost(
-    fixed_s=10.0, update_s=0.5, evaluation_s=(1.0, 0.1), saving_s=2.0, num_answers=1, fit_s=0.0,
+    fixed_s=10.0, update_s=0.5, fastest_update_s=0.4, evaluation_s=(1.0, 0.1), saving_s=2.0, num_answers=1, fit_s=0.0,
     checkpoint_bytes=1000, other_bytes=50,
 )  # fmt: skip
 LENGTHS = Lengths(num_train=100, valid=30.0, test=20.0, num_updates=300, num_validations=3, num_trainings=1)
