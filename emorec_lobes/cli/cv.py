@@ -3,9 +3,13 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emorec_lobes.cli.job_options import add_job_options, engine_of, threads_of
 from emorec_lobes.errors import EXIT_BAD_INPUT, ConfigError
+
+if TYPE_CHECKING:
+    from emorec_lobes.experiments.cross_validation import SeedRun
 
 HELP = "run a recipe on all folds under several seeds; what is finished is not run again"
 
@@ -33,20 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs what is missing and prints the table; exit code 2 if a job has failed."""
-    from emorec_lobes.experiments.cross_validation import cross_validate, numbers, seed_runs
-    from emorec_lobes.experiments.inflation import check_watched, inflation_kinds, measure, watching
-    from emorec_lobes.experiments.shipped import find_hparams, find_recipe
+    from emorec_lobes.experiments.cross_validation import cross_validate
+    from emorec_lobes.experiments.inflation import check_watched, inflation_kinds, measure
 
-    threads = threads_of(args)
     kinds = inflation_kinds(args.inflation)
     if kinds and args.folds != "all":
         raise ConfigError(
             f"`--inflation` must come with all folds, but comes with --folds {args.folds}. Leave one out."
         )
-    wanted = None if args.folds == "all" else numbers("folds", args.folds)
-    seeds = numbers("seeds", args.seeds)
-    recipe, hparams = find_recipe(args.recipe), find_hparams(args.hparams)
-    runs = seed_runs(recipe, hparams, watching(args.overrides, kinds), seeds, args.to, threads)
+    runs, wanted = asked_for(args)
     check_watched(runs, kinds)
     engine = engine_of(args)
     done = cross_validate(runs, wanted, engine, args.jobs)
@@ -62,3 +61,16 @@ def run(args: argparse.Namespace) -> int:
     for job, reason in failures.items():
         print(f"emorec: {job.name} failed: {reason} (log: {job.log})", file=sys.stderr)
     return EXIT_BAD_INPUT if failures else 0
+
+
+def asked_for(args: argparse.Namespace) -> "tuple[list[SeedRun], list[int] | None]":
+    """The runs of all seeds, and the folds if not all are wanted."""
+    from emorec_lobes.experiments.cross_validation import numbers, seed_runs
+    from emorec_lobes.experiments.inflation import inflation_kinds, watching
+    from emorec_lobes.experiments.shipped import find_hparams, find_recipe
+
+    threads = threads_of(args)
+    wanted = None if args.folds == "all" else numbers("folds", args.folds)
+    overrides = watching(args.overrides, inflation_kinds(args.inflation))
+    seeds, recipe, hparams = numbers("seeds", args.seeds), find_recipe(args.recipe), find_hparams(args.hparams)
+    return seed_runs(recipe, hparams, overrides, seeds, args.to, threads), wanted

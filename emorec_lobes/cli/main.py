@@ -21,6 +21,7 @@ COMMANDS = {
     "fuse": "emorec_lobes.cli.fuse",
     "cv": "emorec_lobes.cli.cv",
     "tune": "emorec_lobes.cli.tune",
+    "plan": "emorec_lobes.cli.plan",
     "report": "emorec_lobes.cli.report",
     "compare": "emorec_lobes.cli.compare",
     "probe": "emorec_lobes.cli.probe",

@@ -3,8 +3,9 @@
 import io
 import logging
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, redirect_stderr
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +31,8 @@ from emorec_lobes.labels import ordered
 
 CLAIM = "config.json"
 ALL, NONE = "all", "none"  # of the folds
+
+_PARTS: ContextVar[list | None] = ContextVar("parts", default=None)  # see `parts_only`
 
 # Debug modes, old names of --precision, and checkpoints in the middle of an epoch, from which
 # our sampler could not go on exactly.
@@ -102,7 +105,21 @@ def run_recipe(solve: FoldSolver, task_class: type[Task], argv: Sequence[str] | 
     int
         As `errors.exit_code_of` says: 2 when the input is at fault, with one line on stderr.
     """
+    if (parts := _PARTS.get()) is not None:
+        parts.append((solve, task_class))
+        return 0
     return exit_code_of(Path(sys.argv[0]).name, lambda: _run_recipe(solve, task_class, argv))
+
+
+@contextmanager
+def parts_only() -> Iterator[list[tuple[FoldSolver, type[Task]]]]:
+    """Inside it, a recipe runs nothing: what it would train, and on what, is put into the list."""
+    parts: list[tuple[FoldSolver, type[Task]]] = []
+    token = _PARTS.set(parts)
+    try:
+        yield parts
+    finally:
+        _PARTS.reset(token)
 
 
 def _run_recipe(solve: FoldSolver, task_class: type[Task], argv: Sequence[str] | None) -> int:
@@ -145,17 +162,8 @@ def run(solve: FoldSolver, task_class: type[Task], settings: Settings, run_opts:
         check_claim(folder, settings)
         utterances, info = load_corpus(settings, folder)
         ratings = given_ratings(utterances)
-        folds = make_folds(
-            utterances,
-            scheme=settings["scheme"],
-            protocol=settings["protocol"],
-            num_groups=settings["num_groups"],
-            speaker_groups=settings["speaker_groups"],
-            refit=settings["refit"],
-        )
+        folds = folds_of(settings, utterances)
         chosen = choose_folds(folds, settings["fold"])
-        for fold in folds:  # What needs no audio is refused now, not after hours of extraction.
-            check_leakage(fold, utterances, {})
         stamped = run_stamp(settings, info, folds, utterances)
         task = task_class(settings, without_labels(utterances), run_opts)
         for fold in folds:
@@ -203,6 +211,15 @@ def load_corpus(settings: Settings, folder: Path) -> tuple[dict[str, Utterance],
             f"`labels` names {', '.join(absent)}, which no utterance of {manifest} has. Remove it with --labels."
         )
     return utterances, read_info(Path(manifest))
+
+
+def folds_of(settings: Settings, utterances: Mapping[str, Utterance]) -> list[Fold]:
+    """All folds of a recipe, after a look at what leaks; of that, what needs the audio comes later."""
+    groups = {"num_groups": settings["num_groups"], "speaker_groups": settings["speaker_groups"]}
+    folds = make_folds(utterances, settings["scheme"], settings["protocol"], **groups, refit=settings["refit"])
+    for fold in folds:  # What needs no audio is refused now, not after hours of extraction.
+        check_leakage(fold, utterances, {})
+    return folds
 
 
 def choose_folds(folds: Sequence[Fold], wanted: Any) -> list[Fold]:
