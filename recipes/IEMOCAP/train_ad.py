@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Trains and evaluates emotion recognition with attribute disentanglement on a front end that knows speakers.
 
-Source: Xi, Cai, Song, Zhao, "Frontend Attributes Disentanglement for Speech Emotion Recognition", ICASSP 2022.
+Source: Xi, Song, Dai, McLoughlin, Liu, "Frontend Attributes Disentanglement for Speech Emotion Recognition",
+ICASSP 2022.
 
     python recipes/IEMOCAP/train_ad.py hparams/ad_resnet18.yaml --data_folder /path/to/IEMOCAP_full_release \
         --pretrained results/speaker_resnet18/voxceleb1/seed_1
