@@ -9,10 +9,6 @@ from emorec_lobes.errors import EXIT_BAD_INPUT, ConfigError, not_one_of
 
 HELP = "run every row of a paper's tables and print its numbers and ours; what is finished is not run again"
 _CORPORA = ("iemocap", "synthetic")
-_REHEARSED = (
-    "A REHEARSAL: on synthetic speech, with encoders of random weights and a few updates. Its numbers say that the "
-    "software works, and nothing of the paper's."
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,13 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs what is missing and prints the tables; exit code 2 if anything is missing then."""
-    from emorec_lobes.evaluation.paper_tables import Ours, paper_text
     from emorec_lobes.experiments.cross_validation import numbers
     from emorec_lobes.experiments.engines import make_engine
     from emorec_lobes.experiments.paper_jobs import paper_jobs, places_of
     from emorec_lobes.experiments.papers import read_paper, read_rehearsal
-    from emorec_lobes.experiments.rehearsal import make_rehearsal
-    from emorec_lobes.experiments.reproduce import listing, made, reproduce
+    from emorec_lobes.experiments.reproduce import listing, reproduce, tables
     from emorec_lobes.files import write_atomically
 
     for name in ("jobs", "threads"):
@@ -68,13 +62,9 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         print(listing(jobs), end="")
         return 0
-    if rehearsal is not None:
-        make_rehearsal(places.to, rehearsal, jobs.local_encoders(), bool(paper.pretrainings))
     missing = reproduce(jobs, engine, args.jobs)
-    word, warning = ("rehearsal", _REHEARSED) if rehearsal else ("ours", "")
-    ours = Ours(word, warning, len(seeds), made(jobs))
-    write_atomically(places.to / "results.md", paper_text(paper.title, paper.tables, ours, paper.decimals))
-    print(paper_text(paper.title, paper.tables, ours, paper.decimals, plain=True), end="")
+    write_atomically(places.to / "results.md", tables(jobs))
+    print(tables(jobs, plain=True), end="")
     for line in missing:
         print(f"emorec: {line}", file=sys.stderr)
     return EXIT_BAD_INPUT if missing else 0

@@ -83,6 +83,7 @@ class PaperJobs:
     pretrainings: Mapping[str, Pretraining | None]  # None of one whose data was not named
     runs: Mapping[str, Sequence[SeedRun]]
     places: Places
+    rehearsal: Rehearsal | None = None
 
     def local_encoders(self) -> list[str]:
         """Hub ids of the encoders that are to lie in the folder of encoders."""
@@ -166,7 +167,7 @@ def paper_jobs(
         )
         for name, run in paper.runs.items()
     }
-    return PaperJobs(paper, pretrainings, runs, places)
+    return PaperJobs(paper, pretrainings, runs, places, rehearsal)
 
 
 def is_fused(folder: Path, inputs: Sequence[Path]) -> bool:

@@ -5,21 +5,28 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from emorec_lobes.evaluation.paper_tables import Made
+from emorec_lobes.evaluation.paper_tables import Made, Ours, paper_text
 from emorec_lobes.experiments.cross_validation import SeedRun
 from emorec_lobes.experiments.engines import Engine, Job
 from emorec_lobes.experiments.jobs import run_jobs
 from emorec_lobes.experiments.paper_jobs import PaperJobs, is_fused
+from emorec_lobes.experiments.rehearsal import make_rehearsal
 from emorec_lobes.experiments.results import read_record
 from emorec_lobes.experiments.run import ALL, NONE
 from emorec_lobes.files import read_json
 
+_REHEARSED = (
+    "A REHEARSAL: on synthetic speech, with encoders of random weights and a few updates. Its numbers say that the "
+    "software works, and nothing of the paper's."
+)
 # Of the probes of a fold, the one that the paper has: asked for, probe, of which utterances.
 _PAPERS_PROBE = ("speaker", "network", "held out")
 
 
 def reproduce(jobs: PaperJobs, engine: Engine, at_once: int) -> list[str]:
     """Runs what is not finished: pre-training, preparation, folds, what pools them, then probes and fusions.
+
+    A rehearsal makes its corpora and encoders first.
 
     Arguments
     ---------
@@ -33,6 +40,8 @@ def reproduce(jobs: PaperJobs, engine: Engine, at_once: int) -> list[str]:
     list of str
         What is missing in the end, a line each.
     """
+    if jobs.rehearsal is not None:
+        make_rehearsal(jobs.places.to, jobs.rehearsal, jobs.local_encoders(), bool(jobs.pretrainings))
     failures: dict[Job, str] = {}
     pretrainings = [each.job for each in jobs.pretrainings.values() if each is not None and not each.is_finished]
     failures |= run_jobs(pretrainings, engine, at_once, "pre-training")
@@ -100,6 +109,15 @@ def _probed(path: Path) -> dict[str, float]:
     probes = read_json(path, "emorec probe", needed=("probes",))["probes"]
     [row] = [row for row in probes if (row["asked_for"], row["probe"], row["utterances"]) == _PAPERS_PROBE]
     return {"accuracy": row["accuracy"]}
+
+
+def tables(jobs: PaperJobs, plain: bool = False) -> str:
+    """The paper's tables with what is finished: Markdown, or aligned text."""
+    word, warning = ("rehearsal", _REHEARSED) if jobs.rehearsal is not None else ("ours", "")
+    num_seeds = max(map(len, jobs.runs.values()))
+    return paper_text(
+        jobs.paper.title, jobs.paper.tables, Ours(word, warning, num_seeds, made(jobs)), jobs.paper.decimals, plain
+    )
 
 
 def listing(jobs: PaperJobs) -> str:

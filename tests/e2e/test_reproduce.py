@@ -4,12 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from emorec_lobes.evaluation.paper_tables import Ours, paper_text
 from emorec_lobes.experiments.engines import LocalEngine
 from emorec_lobes.experiments.paper_jobs import paper_jobs, places_of
 from emorec_lobes.experiments.papers import PaperFusion, read_paper, read_rehearsal
-from emorec_lobes.experiments.rehearsal import make_rehearsal
-from emorec_lobes.experiments.reproduce import made, reproduce
+from emorec_lobes.experiments.reproduce import reproduce, tables
 
 
 class Idle:
@@ -52,9 +50,8 @@ def test_rows_are_made_from_nothing_and_their_tables_filled(paper, tmp_path):
     rehearsal = read_rehearsal()
     places = places_of(paper.name, tmp_path / "to", None, None, None, is_rehearsal=True)
     jobs = paper_jobs(paper, places, seeds=[1], threads=1, rehearsal=rehearsal)
-    make_rehearsal(places.to, rehearsal, jobs.local_encoders(), bool(paper.pretrainings))
     assert reproduce(jobs, LocalEngine(), at_once=2) == []
-    text = paper_text(paper.title, paper.tables, Ours("rehearsal", "", 1, made(jobs)), paper.decimals)
+    text = tables(jobs)
     own = {*paper.runs, *paper.probes, *paper.fusions}
     named = [(table, row) for table in paper.tables for row in table.rows if row.run in own]
     assert len(named) >= 2

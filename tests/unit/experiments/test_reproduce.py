@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from emorec_lobes.evaluation.paper_tables import Ours, paper_text
 from emorec_lobes.experiments.engines import Outcome
 from emorec_lobes.experiments.paper_jobs import paper_jobs, places_of
 from emorec_lobes.experiments.papers import PaperFusion, PaperRun, read_paper
-from emorec_lobes.experiments.reproduce import listing, made, reproduce
+from emorec_lobes.experiments.reproduce import listing, reproduce, tables
 from emorec_lobes.files import write_json
 
 SCORES = {"accuracy": 0.5, "uar": 0.4, "weighted_f1": 0.3, "macro_f1": 0.2}
@@ -118,10 +117,6 @@ def moved(jobs, old, new):
     )
 
 
-def shown(jobs):
-    return paper_text("", PAPER.tables, Ours("ours", "", 1, made(jobs)), 1)
-
-
 def test_what_a_job_needs_is_run_before_it_and_nothing_is_run_again(make_jobs, tmp_path):
     jobs, engine = make_jobs(tmp_path), Pretender()
     assert reproduce(jobs, engine, at_once=1) == []
@@ -138,7 +133,7 @@ def test_what_a_job_needs_is_run_before_it_and_nothing_is_run_again(make_jobs, t
 def test_a_row_shows_the_papers_numbers_and_what_was_made(make_jobs, tmp_path):
     jobs = make_jobs(tmp_path)
     reproduce(jobs, Pretender(), at_once=1)
-    text = shown(jobs)
+    text = tables(jobs)
     assert "| Small | paper | 67.9 | 71.7 | 67.3 | 72.2 | 71.6 | 70.1 ± 2.3 |" in text
     assert "| Small | ours | 50.0 | 50.0 | - | - | - | 50.0 ± 0.0 |" in text
     assert "| Small | ours | 12.5 | 12.5 | - | - | - | 12.5 ± 0.0 |" in text  # by the network, not the linear probe
@@ -153,7 +148,7 @@ def test_a_job_that_fails_stops_no_other_and_is_one_line(make_jobs, tmp_path):
     assert line == f"ter_bert_uncased, seed 1, fold 2 failed: train_ad.py: the disk is full. (log: {log})"
     assert "late, seed 1, pooling" in engine.done and "speakers_of_small, seed 1, fold 2" in engine.done
     assert not [name for name in engine.done if "fusion" in name or name == "ter_bert_uncased, seed 1, pooling"]
-    assert "| BERT u | ours | - |" in shown(jobs) and "| Ours (w1 = 0.6, w2 = 1) | ours | - | - |" in shown(jobs)
+    assert "| BERT u | ours | - |" in tables(jobs) and "| Ours (w1 = 0.6, w2 = 1) | ours | - | - |" in tables(jobs)
     mended = Pretender()
     assert reproduce(jobs, mended, at_once=1) == []
     assert mended.done == [
@@ -188,7 +183,7 @@ def test_a_fusion_of_other_predictions_is_fused_again(make_jobs, tmp_path):
     jobs = make_jobs(tmp_path)
     reproduce(jobs, Pretender(), at_once=1)
     (tmp_path / "ser_small/seed_1/predictions.csv").write_text("others")
-    assert "| Ours (w1 = 0.6, w2 = 1) | ours | - | - |" in shown(jobs)
+    assert "| Ours (w1 = 0.6, w2 = 1) | ours | - | - |" in tables(jobs)
     again = Pretender()
     assert reproduce(jobs, again, at_once=1) == [] and again.done == ["fusion, seed 1"]
 
