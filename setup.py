@@ -63,14 +63,19 @@ setup(
     author="The emorec contributors",
     license="Apache-2.0",
     python_requires=">=3.11",
-    # Recipes and hyperparameter files travel inside the package, where `emorec cv` finds them.
+    # Recipes, hyperparameter files and the papers' tables travel inside the package, where commands find them.
     packages=[
         *find_packages(include=["emorec_lobes", "emorec_lobes.*"]),
         "emorec_lobes.recipes",
         "emorec_lobes.hparams",
+        "emorec_lobes.papers",
     ],
-    package_dir={"emorec_lobes.recipes": "recipes", "emorec_lobes.hparams": "hparams"},
-    package_data={"emorec_lobes.recipes": ["*/*.py"], "emorec_lobes.hparams": ["*.yaml"]},
+    package_dir={"emorec_lobes.recipes": "recipes", "emorec_lobes.hparams": "hparams", "emorec_lobes.papers": "papers"},
+    package_data={
+        "emorec_lobes.recipes": ["*/*.py"],
+        "emorec_lobes.hparams": ["*.yaml"],
+        "emorec_lobes.papers": ["*.yaml"],
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={"console_scripts": ["emorec = emorec_lobes.cli.main:main"]},

@@ -25,6 +25,7 @@ COMMANDS = {
     "report": "emorec_lobes.cli.report",
     "compare": "emorec_lobes.cli.compare",
     "probe": "emorec_lobes.cli.probe",
+    "reproduce": "emorec_lobes.cli.reproduce",
 }
 
 
@@ -80,3 +81,7 @@ def _parser(commands: Iterable[str]) -> argparse.ArgumentParser:
         module.add_arguments(subparser)
         subparser.set_defaults(run=module.run)
     return parser
+
+
+if __name__ == "__main__":  # as a job of another command
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Recipes and hyperparameter files by name: they lie beside the package in a clone, and inside it once installed."""
+"""Recipes, hyperparameter files and papers: beside the package in a clone, and inside it once installed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def shipped_folder(name: str) -> Path:
-    """The folder `recipes` or `hparams`."""
+    """The folder `recipes`, `hparams` or `papers`."""
     beside = PACKAGE.parent / name
     return beside if (PACKAGE.parent / "setup.py").is_file() and beside.is_dir() else PACKAGE / name
 

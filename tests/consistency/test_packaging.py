@@ -70,7 +70,7 @@ def test_recipes_and_hyperparameter_files_are_installed_with_the_package(tmp_pat
     command = [sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     package = tmp_path / "emorec_lobes"
-    for kind, pattern in (("recipes", "*/*.py"), ("hparams", "*.yaml")):
+    for kind, pattern in (("recipes", "*/*.py"), ("hparams", "*.yaml"), ("papers", "*.yaml")):
         built = {str(path.relative_to(package)) for path in (package / kind).rglob("*.*")}
         assert built == {str(path.relative_to(ROOT)) for path in (ROOT / kind).glob(pattern)}
 
