@@ -20,6 +20,7 @@ from emorec_lobes.corpora.protocol import Fold
 from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.experiments.cross_validation import SeedRun
 from emorec_lobes.experiments.folds import FoldSolver
+from emorec_lobes.experiments.parts import parts_only
 from emorec_lobes.experiments.plan_fold import (
     MEASURED,
     FoldCost,
@@ -38,7 +39,6 @@ from emorec_lobes.experiments.run import (
     Task,
     folds_of,
     load_corpus,
-    parts_only,
     read_command_line,
     run_stamp,
 )

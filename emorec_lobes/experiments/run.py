@@ -3,9 +3,8 @@
 import io
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +21,7 @@ from emorec_lobes.evaluation.report import terminal_table
 from emorec_lobes.experiments.choices import check_watching, hyperparameters_chosen_on, pretrained_on
 from emorec_lobes.experiments.command import command
 from emorec_lobes.experiments.folds import FoldSolver, run_fold, train_brain
+from emorec_lobes.experiments.parts import is_told
 from emorec_lobes.experiments.ratings import given_ratings
 from emorec_lobes.experiments.results import drawn_units, pool
 from emorec_lobes.experiments.settings import Settings, read_settings
@@ -31,8 +31,6 @@ from emorec_lobes.labels import ordered
 
 CLAIM = "config.json"
 ALL, NONE = "all", "none"  # of the folds
-
-_PARTS: ContextVar[list | None] = ContextVar("parts", default=None)  # see `parts_only`
 
 # Debug modes, old names of --precision, and checkpoints in the middle of an epoch, from which
 # our sampler could not go on exactly.
@@ -105,21 +103,9 @@ def run_recipe(solve: FoldSolver, task_class: type[Task], argv: Sequence[str] | 
     int
         As `errors.exit_code_of` says: 2 when the input is at fault, with one line on stderr.
     """
-    if (parts := _PARTS.get()) is not None:
-        parts.append((solve, task_class))
+    if is_told(solve, task_class):
         return 0
     return exit_code_of(Path(sys.argv[0]).name, lambda: _run_recipe(solve, task_class, argv))
-
-
-@contextmanager
-def parts_only() -> Iterator[list[tuple[FoldSolver, type[Task]]]]:
-    """Inside it, a recipe runs nothing: what it would train, and on what, is put into the list."""
-    parts: list[tuple[FoldSolver, type[Task]]] = []
-    token = _PARTS.set(parts)
-    try:
-        yield parts
-    finally:
-        _PARTS.reset(token)
 
 
 def _run_recipe(solve: FoldSolver, task_class: type[Task], argv: Sequence[str] | None) -> int:
