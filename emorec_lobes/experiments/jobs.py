@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -54,7 +55,9 @@ def run_jobs(jobs: Sequence[Job], engine: Engine, at_once: int, title: str) -> d
             failures[job] = f"{_killed(outcome)} twice" if outcome.code < 0 else last_line(job.log)
         view.ends(job, outcome, failures.get(job))
 
-    with View(title, len(jobs), at_once, sys.stderr) as view, ThreadPoolExecutor(at_once) as pool:
+    # Standard output is for results: Ray would tell there of workers that died.
+    quiet, view = redirect_stdout(sys.stderr), View(title, len(jobs), at_once, sys.stderr)
+    with quiet, view, ThreadPoolExecutor(at_once) as pool:
         waiting = {pool.submit(work, job) for job in jobs}
         try:
             while waiting:

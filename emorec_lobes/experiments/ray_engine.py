@@ -29,7 +29,7 @@ class RayEngine:
 
     A cluster of several machines must share the file system: recipe, corpus, features and results lie at the same paths
     everywhere. If the process, its Ray worker or its machine dies, the job ends as killed. The cluster that was started
-    here ends with this process, even a killed one.
+    here ends with this process; when that is killed, two of Ray's helpers stay for a minute or two.
 
     Made in the main thread: Ray's processes end with the thread that started them.
 

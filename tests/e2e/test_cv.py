@@ -168,7 +168,7 @@ def test_on_a_ray_cluster_the_table_and_the_answers_are_those_of_this_machine_wh
 ):
     pytest.importorskip("ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    options = {"num_groups": 2, "number_of_updates": 20, "updates_per_validation": 2}
+    options = {"num_groups": 2, "number_of_updates": 8, "updates_per_validation": 2}
     words = command_line("ser_mel.yaml", tones, features, "", **options)
     given = [word for word in words if not word.startswith("--output_folder")]
     local = CrossValidation(tmp_path / "local", given)

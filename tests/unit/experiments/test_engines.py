@@ -138,3 +138,14 @@ def test_on_a_terminal_there_is_a_line_for_each_running_job(job, tmp_path):
         view.begins(one)
         view.refresh()
     assert "jobs:   0%" in terminal.getvalue() and "  one, 0 s: half of it" in terminal.getvalue()
+
+
+def test_what_an_engine_says_is_no_result(job, capsys):
+    class Talkative(LocalEngine):
+        def submit(self, job):
+            print("a worker died")
+            return super().submit(job)
+
+    run_jobs([job("one", "")], Talkative(), 1, "jobs")
+    captured = capsys.readouterr()
+    assert captured.out == "" and "a worker died" in captured.err
