@@ -29,6 +29,8 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     if not runs["to_do"]:
         return f"{title}\n\nAll of it is already there.\n"
     rows = [["", "already there", "to do", "disk", "time"]]
+    if extraction["loading_s"]:
+        rows.append(["  loading", "", "", "", duration(extraction["loading_s"])])
     for store in extraction["stores"]:
         cells = [str(store["num_there"]), str(store["num_missing"]), size(store["disk_bytes"])]
         rows.append([f"  {store['name']}", *cells, duration(store["seconds"])])

@@ -1,6 +1,7 @@
 """`emorec plan` on the tones: what it says comes true, and nothing of it is left."""
 
 import json
+import shutil
 import tempfile
 
 import pytest
@@ -19,6 +20,7 @@ def plan(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("emorec_lobes.experiments.plan.start_up", lambda recipe, threads: 5.0)
+    monkeypatch.setattr("emorec_lobes.experiments.plan_fold._MOST", 6)
 
     def run(recipe, words, code=0):
         assert main(["plan", recipe, *words, "--json"]) == code
@@ -44,7 +46,7 @@ def size(path):
     return sum(each.stat().st_size for each in path.rglob("*") if each.is_file() and each.name != "header.json")
 
 
-def test_a_plan_counts_folds_seeds_and_bytes_and_leaves_nothing(plan, words, train, tmp_path):
+def test_a_plan_comes_true_leaves_nothing_and_counts_only_what_is_left(plan, words, train, tmp_path, monkeypatch):
     found = plan("IEMOCAP/train_ser.py", [*words(tmp_path / "features", tmp_path / "runs"), "--seeds", "1-2"])
     assert {each.name for each in tmp_path.iterdir()} == {"scratch"}
     assert found["corpus"]["utterances"] == 24 and found["runs"]["to_do"] == 6
@@ -62,26 +64,22 @@ def test_a_plan_counts_folds_seeds_and_bytes_and_leaves_nothing(plan, words, tra
         folder = tmp_path / "features" / store["name"]
         assert len(FeatureStore.read_only(folder)) == store["num_missing"] == 24
         assert store["num_bytes"] == pytest.approx(size(folder), rel=0.01)
-    # The plan has room for the newest checkpoint and for the best one, which may be the same.
-    num_kept = len(list((tmp_path / "runs/seed_1/fold_1/save").glob("CKPT*")))
-    expected = training["disk_bytes"] / 6 - (2 - num_kept) * training["checkpoint_bytes"]
-    assert size(tmp_path / "runs/seed_1/fold_1") == pytest.approx(expected, rel=0.1)
+    # The plan has room for the newest checkpoint and for the best one, which may be the same; a log may be long.
+    fold = tmp_path / "runs/seed_1/fold_1"
+    saved = [size(each) for each in (fold / "save").glob("CKPT*")]
+    assert training["checkpoint_bytes"] == pytest.approx(saved[0], rel=0.03)
+    expected = training["disk_bytes"] / 6 - (2 - len(saved)) * training["checkpoint_bytes"]
+    assert size(fold) == pytest.approx(expected, abs=1e6)
 
-    left = plan("IEMOCAP/train_ser.py", [*words(tmp_path / "features", tmp_path / "runs"), "--folds", "1-2"])
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    left = plan("IEMOCAP/train_ser.py", [*words(tmp_path / "features", tmp_path / "runs"), "--folds", "1-2"], code=2)
+    assert "Free some, or choose other folders or a cheaper setting." in left["disk_warning"]
     assert (left["runs"]["there"], left["runs"]["to_do"]) == (1, 1)
     assert left["extraction"]["seconds"] == left["extraction"]["disk_bytes"] == 0
     assert left["training"]["num_updates"] == 40
     done = plan("IEMOCAP/train_ser.py", [*words(tmp_path / "features", tmp_path / "runs"), "--folds", "1"])
     assert done["runs"]["to_do"] == 0 and done["seconds"] == 0 and done["disk_bytes"] == 0
-
-
-def test_a_disk_that_is_too_small_is_one_line_and_exit_code_2(plan, words, tmp_path, monkeypatch):
-    import shutil
-
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    found = plan("IEMOCAP/train_ser.py", words(tmp_path / "features", tmp_path / "runs"), code=2)
-    assert "Free some, or choose other folders or a cheaper setting." in found["disk_warning"]
 
 
 @pytest.mark.parametrize(
