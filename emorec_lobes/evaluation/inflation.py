@@ -190,10 +190,11 @@ def _shared(records: Sequence[Record]) -> tuple[str, list[str]]:
 def _tested(records: Sequence[Record]) -> str:
     first = records[0]
     honest = first["inflation"][HONEST]
-    seeds = ", ".join(str(record["inflation"][HONEST]["stamp"]["seed"]) for record in records)
+    numbers = [str(record["inflation"][HONEST]["stamp"]["seed"]) for record in records]
+    seeds = f"seed{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
     return (
         f"{corpus_title(honest)}, {first['command']['hparams']}, protocol {honest['stamp']['protocol']}, "
-        f"{first['num_utterances']} test utterances, seeds {seeds}"
+        f"{first['num_utterances']} test utterances, {seeds}"
     )
 
 
