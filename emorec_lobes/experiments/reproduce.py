@@ -47,7 +47,7 @@ def reproduce(jobs: PaperJobs, engine: Engine, at_once: int) -> list[str]:
     failures |= run_jobs(pretrainings, engine, at_once, "pre-training")
     ready = {name: runs for name, runs in jobs.runs.items() if jobs.waits_for(name) is None}
     runs = [(name, run) for name, seeds in ready.items() for run in seeds]
-    unprepared = {_job(name, run, NONE): run for name, run in runs if not run.folds() or run.unfinished()}
+    unprepared = {_job(name, run, NONE): run for name, run in runs if not run.folds()}
     unpreparable = run_jobs(list(unprepared), engine, at_once, "preparing")
     failures |= unpreparable
     stopped = [unprepared[job] for job in unpreparable]

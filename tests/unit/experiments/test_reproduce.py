@@ -152,7 +152,6 @@ def test_a_job_that_fails_stops_no_other_and_is_one_line(make_jobs, tmp_path):
     mended = Pretender()
     assert reproduce(jobs, mended, at_once=1) == []
     assert mended.done == [
-        "ter_bert_uncased, seed 1, preparation",
         "ter_bert_uncased, seed 1, fold 2",
         "ter_bert_uncased, seed 1, pooling",
         "fusion, seed 1",
