@@ -39,7 +39,7 @@ from emorec_lobes.units import SAMPLE_RATE_HZ
 PREDICTIONS = "predictions.csv"
 # A model whose answers moved by more than this is not the one that was scored.
 _MOST_MOVED = 1e-5
-_NUM_BATCHES = 5
+_NUM_BATCHES = 3
 # Of the corpora that recipes know; another one's has to be told.
 LICENCES = {
     "emodb": "CC0-1.0",

@@ -16,7 +16,7 @@ from emorec_lobes.features.speaker import DIM as SPEAKER_DIM
 from emorec_lobes.lengths import frames_to_mask
 
 # Numbers of utterances and of frames that a random batch has, the most.
-_ITEMS, _FRAMES = 4, 400
+_ITEMS, _FRAMES = 4, 300
 
 
 class SpeechGraph(nn.Module):

@@ -9,9 +9,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from speechbrain.utils.fetching import FetchSource, guess_source
 from speechbrain.utils.parameter_transfer import Pretrainer
-from torch import nn
+from torch import Tensor, nn
 
 from emorec_lobes.errors import ConfigError, DataError
+from emorec_lobes.inference.check import short
 
 WEIGHTS = "model.safetensors"
 
@@ -34,21 +35,26 @@ def load_weights(model: nn.Module, path: Path) -> None:
         If the file is missing, damaged, or of another kind.
     """
     weights = {name.removeprefix("model."): value for name, value in read_tensors(path).items()}
-    expected = model.state_dict()
-    odd = [name for name, value in weights.items() if name in expected and value.dtype != expected[name].dtype]
-    reason = f"{odd[0]} must be {expected[odd[0]].dtype}, but is {weights[odd[0]].dtype}" if odd else ""
-    broken = [name for name, value in weights.items() if not torch.isfinite(value).all()]
-    reason = f"{broken[0]} is not finite" if broken else reason
-    try:
-        if not reason:
-            model.load_state_dict(weights, strict=True, assign=True)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
+    reason = _misfit(weights, model.state_dict())
     if reason:
         raise ConfigError(f"{path} does not fit its hyperparams.yaml: {reason}. Restore it, or make it again.")
+    model.load_state_dict(weights, strict=True, assign=True)
 
 
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+def _misfit(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    """What is wrong with some weights; PyTorch alone would let a count of batches be missing, and convert kinds."""
+    for name in sorted({*weights} ^ {*expected}):
+        return f"{short(name)} is {'missing' if name in expected else 'not of this network'}"
+    for name, value in weights.items():
+        if value.shape != expected[name].shape or value.dtype != expected[name].dtype:
+            asked, held = ([*each.shape, each.dtype] for each in (expected[name], value))
+            return f"{name} must be {asked}, but is {held}"
+        if not torch.isfinite(value).all():
+            return f"{name} is not finite"
+    return ""
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, by name.
 
     Raises
