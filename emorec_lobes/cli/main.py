@@ -18,6 +18,8 @@ COMMANDS = {
     "extract": "emorec_lobes.cli.extract",
     "synth": "emorec_lobes.cli.synth",
     "predict": "emorec_lobes.cli.predict",
+    "export": "emorec_lobes.cli.export",
+    "verify": "emorec_lobes.cli.verify",
     "fuse": "emorec_lobes.cli.fuse",
     "cv": "emorec_lobes.cli.cv",
     "tune": "emorec_lobes.cli.tune",

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from emorec_lobes.dataio.crops import pad_frames, segment_bounds
@@ -16,6 +14,7 @@ from emorec_lobes.features.audio import load_audio
 from emorec_lobes.features.speaker import SpeakerEmbedding
 from emorec_lobes.features.speech import check_device, load_encoder
 from emorec_lobes.inference.check import load_checked, target_of
+from emorec_lobes.inference.weights import load_weights
 
 _MODEL = "emorec_lobes.models.cross_representation.CrossRepresentation"
 _KEYS = (
@@ -141,27 +140,3 @@ def as_stored(layers: Tensor) -> Tensor:
     """
     largest = torch.finfo(torch.float16).max
     return layers.clamp(-largest, largest).half().float()
-
-
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Loads a run's weights into its model; every tensor must be there, and no other.
-
-    Raises
-    ------
-    ConfigError
-        If a tensor is missing, left over or of another shape.
-    DataError
-        If the file is missing or damaged.
-    """
-    try:
-        tensors = load_file(path)
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist. Finish the fold first.") from None
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} is damaged ({error}). Train the fold again.") from None
-    weights = {name.removeprefix("model."): value for name, value in tensors.items()}
-    try:
-        model.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} does not fit its hyperparams.yaml: {reason}. Train the fold again.") from None

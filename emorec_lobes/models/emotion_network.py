@@ -24,8 +24,10 @@ class EmotionNetwork(nn.Module):
         As `MapPooling`: `average`, `mean_std` or `attentive`. Each AD module has a pooling of its own, for F+ and F-.
     pooling_dim : int
         Width of what scores the positions, if `attentive`.
-    num_classes, num_speakers, shared_emotion_head
+    num_classes, shared_emotion_head
         As `DualSpaceHeads`.
+    num_speakers : int, optional
+        As `DualSpaceHeads`; None for a network that only recognises, without what training alone looks at.
 
     Example
     -------
@@ -49,20 +51,20 @@ class EmotionNetwork(nn.Module):
         pooling: str,
         pooling_dim: int,
         num_classes: int,
-        num_speakers: int,
+        num_speakers: int | None,
         shared_emotion_head: bool,
     ) -> None:
         super().__init__()
         self.front_end = front_end
         self.pooling = MapPooling(pooling, front_end.output_dim, pooling_dim)
+        trained = {} if num_speakers is None else dict(zip(front_end.disentanglers, front_end.module_dims, strict=True))
         self.module_poolings = nn.ModuleDict(
-            {
-                position: MapPooling(pooling, width, pooling_dim)
-                for position, width in zip(front_end.disentanglers, front_end.module_dims, strict=True)
-            }
+            {position: MapPooling(pooling, width, pooling_dim) for position, width in trained.items()}
         )
         widths = [each.output_dim for each in self.module_poolings.values()]
-        self.heads = DualSpaceHeads(self.pooling.output_dim, widths, num_classes, num_speakers, shared_emotion_head)
+        self.heads = DualSpaceHeads(
+            self.pooling.output_dim, widths, num_classes, num_speakers or 0, shared_emotion_head
+        )
 
     def forward(self, features: Tensor, lens: Tensor | None = None) -> DualSpaceScores:
         """Scores a batch.

@@ -38,6 +38,9 @@ def test_a_safe_file_is_built(tmp_path):
         "!ref <labels>",
         "!new:emorec_lobes.models.layer_mix.LayerMix.__init__ {{}}",
         "[1, {{deep: !apply:os.mkdir [{folder}]}}]",
+        "(!!python/object/apply:os.mkdir [{folder}])",
+        "' (!!python/object/apply:os.mkdir [{folder}])'",
+        "[(1, 2)]",
         "{{<<: !apply:os.mkdir [{folder}]}}",
     ],
 )
@@ -94,7 +97,10 @@ def test_a_missing_file_is_one_line(tmp_path):
 
 def test_what_is_data_alone_is_read_and_the_rest_is_left_out(tmp_path):
     folder = tmp_path / "made"
-    extra = f"run: !apply:os.mkdir [{folder}]\ndeep: [1, {{x: !name:os.mkdir }}]\nsize: 3\nnested: {{a: [1.5, null]}}\n"
+    extra = f"odd: (!!python/object/apply:os.mkdir [{folder}])\n"
+    extra += (
+        f"run: !apply:os.mkdir [{folder}]\ndeep: [1, {{x: !name:os.mkdir }}]\nsize: 3\nnested: {{a: [1.5, null]}}\n"
+    )
     plain = load_plain(write(tmp_path, SAFE.replace("modules: {model: 1}", "") + extra))
     assert plain == {"labels": ["angry", "sad"], "size": 3, "nested": {"a": [1.5, None]}}
     assert not folder.exists()
