@@ -23,6 +23,7 @@ COMMANDS = {
     "report": "emorec_lobes.cli.report",
     "compare": "emorec_lobes.cli.compare",
     "probe": "emorec_lobes.cli.probe",
+    "serve": "emorec_lobes.cli.serve",
 }
 
 

@@ -1,0 +1,164 @@
+"""A pool of processes that decode uploads; one that dies takes one request with it, and is replaced."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import struct
+import sys
+from typing import Any
+
+from emorec_lobes.server.decoder import HEAD, UPLOAD
+from emorec_lobes.server.limits import MAX_RATE_HZ, MIN_RATE_HZ, Limits
+from emorec_lobes.server.refusals import Refused
+from emorec_lobes.units import Seconds
+
+# Decoding takes milliseconds; what takes this long was made to.
+_MAX_CPU_S: Seconds = 10
+_MAX_WALL_S: Seconds = 30
+_LAST_WORDS_S: Seconds = 1  # between the end of its output and its own
+# Whatever libsndfile leaks on broken files goes with the process.
+_UPLOADS_PER_PROCESS = 500
+_SPARE_BYTES = 128 * 2**20
+_PIPE_BYTES = 2**20
+
+
+class DecoderPool:
+    """Turns uploads into plain WAV files, in processes with limits on memory and time.
+
+    Arguments
+    ---------
+    limits : Limits
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._children = [_Child(limits) for _ in range(limits.decoders)]
+        self._idle: asyncio.Queue[_Child] = asyncio.Queue()
+        for child in self._children:
+            self._idle.put_nowait(child)
+
+    @property
+    def num_restarts(self) -> int:
+        """How many processes have died so far, whatever the reason."""
+        return sum(child.num_deaths for child in self._children)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The processes that run now; each is started by its first upload."""
+        return [child.process.pid for child in self._children if child.process]
+
+    async def decode(self, data: bytes) -> bytes:
+        """One upload as a mono WAV file of float32 samples, at its own rate.
+
+        Raises
+        ------
+        Refused
+            413 or 422 if it cannot be used; 503 if somebody ended the process.
+        """
+        child = await self._idle.get()
+        try:
+            return await child.decode(data)
+        finally:
+            self._idle.put_nowait(child)
+
+    async def close(self) -> None:
+        """Ends the processes."""
+        for child in self._children:
+            await child.stop()
+
+
+class _Child:
+    """One process, started when it is needed and after each death."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._served = 0
+        self.process: asyncio.subprocess.Process | None = None
+        self.num_deaths = 0
+
+    async def decode(self, data: bytes) -> bytes:
+        if self.process and (self.process.returncode is not None or self._served >= _UPLOADS_PER_PROCESS):
+            await self.stop()
+        process = self.process = self.process or await self._start()
+        self._served += 1
+        try:
+            async with asyncio.timeout(_MAX_WALL_S):
+                return await self._exchange(process, data)
+        except TimeoutError:
+            await self._bury()
+            raise _too_long() from None
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError, KeyError):
+            raise await self._autopsy(process) from None
+        except asyncio.CancelledError:  # half a conversation: the next upload must not read its rest
+            await self.stop()
+            raise
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        limits = self._limits
+        # The upload, the samples as they grow, the same once more as bytes.
+        memory = 2 * limits.max_upload_bytes + 4 * 4 * limits.max_samples + _SPARE_BYTES
+        numbers = (limits.max_audio_s, limits.max_samples, memory, _MAX_CPU_S)
+        kept = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
+        self._served = 0
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "emorec_lobes.server.decoder", *map(str, numbers)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={name: os.environ[name] for name in kept if name in os.environ} | {"OMP_NUM_THREADS": "1"},
+            start_new_session=True,  # Ctrl-C is the server's to handle
+            limit=_PIPE_BYTES,
+        )
+
+    async def _exchange(self, process: asyncio.subprocess.Process, data: bytes) -> bytes:
+        process.stdin.write(UPLOAD.pack(len(data)))
+        process.stdin.write(data)
+        await process.stdin.drain()
+        head = await self._head(process.stdout)
+        if "error" in head:
+            raise Refused(head["error"], head["status"])
+        rate, num_bytes = head["rate"], head["num_bytes"]
+        if not (MIN_RATE_HZ <= rate <= MAX_RATE_HZ and 0 < num_bytes <= 4 * self._limits.max_samples):
+            raise ConnectionError("a decoder must keep to its limits")
+        return _wav_head(rate, num_bytes) + await process.stdout.readexactly(num_bytes)
+
+    async def _head(self, stream: asyncio.StreamReader) -> dict[str, Any]:
+        length = HEAD.unpack(await stream.readexactly(HEAD.size))[0]
+        return json.loads(await stream.readexactly(min(length, _PIPE_BYTES)))
+
+    async def _autopsy(self, process: asyncio.subprocess.Process) -> Refused:
+        """Why it died."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), _LAST_WORDS_S)
+        code = process.returncode
+        await self._bury()
+        if code == -signal.SIGXCPU:
+            return _too_long()
+        if code == -signal.SIGKILL:
+            return Refused("The process that decoded the audio was ended. Send it again.", 503, retry_after_s=1)
+        return Refused("The audio broke its decoder. Convert it to wav, flac, ogg or mp3 again.", 422)
+
+    async def _bury(self) -> None:
+        self.num_deaths += 1
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Ends the process, if there is one."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        await process.wait()
+
+
+def _too_long() -> Refused:
+    return Refused("The audio takes too long to decode. Convert it to wav.", 422)
+
+
+def _wav_head(rate: int, num_bytes: int) -> bytes:
+    """The 44 bytes in front of mono float32 samples."""
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 3, 1, rate, 4 * rate, 4, 32)
+    return struct.pack("<4sI4s", b"RIFF", 36 + num_bytes, b"WAVE") + form + struct.pack("<4sI", b"data", num_bytes)
