@@ -140,8 +140,8 @@ def _add_errors(app: "FastAPI") -> None:
         return JSONResponse({"error": str(refused)}, refused.status, refused.headers)
 
     @app.exception_handler(HTTPException)
-    async def not_here(request: Request, error: HTTPException) -> JSONResponse:
-        line = f"{request.method} {request.url.path[:80]!r} is not answered here. See /openapi.json."
+    async def not_here(_: Request, error: HTTPException) -> JSONResponse:
+        line = "This address, or this method of it, is not answered here. See /openapi.json."
         return JSONResponse({"error": line}, error.status_code, error.headers)
 
     @app.exception_handler(Exception)

@@ -24,9 +24,9 @@ HEAD = struct.Struct("<I")
 
 _BLOCK_VALUES = 2**19  # frames times channels decoded at a time
 _READABLE = "Convert it to wav, flac, ogg or mp3."
-# What libsndfile's log says of a WAV file with less in it than declared. A writer to a pipe declares all ones.
+# What libsndfile's log says of a WAV file with less in it than declared. A writer to a pipe declares the most.
 _CUT_OFF = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
-_OPEN_LENGTH = 0x7FFFF000
+_OPEN_LENGTHS = (range(2**31 - 4096, 2**31 + 1), range(2**32 - 4096, 2**32))
 # A recording that lost no more than this to a cut is still that recording.
 _MIN_THERE = 0.9
 
@@ -150,7 +150,7 @@ def _check_complete(stream: Any, num_samples: int) -> None:
         raise Refused("The audio must hold samples, but holds none. Send a complete file.", 422)
     share, declared_s = num_samples / max(stream.frames, 1), stream.frames / stream.samplerate
     found = _CUT_OFF.search(stream.extra_info)
-    if found and int(found[1]) < _OPEN_LENGTH:
+    if found and not any(int(found[1]) in lengths for lengths in _OPEN_LENGTHS):
         share = int(found[2]) / int(found[1])
         declared_s = num_samples / stream.samplerate / max(share, 1e-9)
     if share < _MIN_THERE:

@@ -12,11 +12,10 @@ from typing import Any
 from emorec_lobes.server.decoder import HEAD, UPLOAD
 from emorec_lobes.server.limits import MAX_RATE_HZ, MIN_RATE_HZ, Limits
 from emorec_lobes.server.refusals import Refused
-from emorec_lobes.units import Seconds
+from emorec_lobes.units import MIN_SAMPLES, SAMPLE_RATE_HZ, Seconds
 
 # Decoding takes milliseconds; what takes this long was made to.
 _MAX_CPU_S: Seconds = 10
-_MAX_WALL_S: Seconds = 30
 _LAST_WORDS_S: Seconds = 1  # between the end of its output and its own
 # Whatever libsndfile leaks on broken files goes with the process.
 _UPLOADS_PER_PROCESS = 500
@@ -39,14 +38,21 @@ class DecoderPool:
             self._idle.put_nowait(child)
 
     @property
-    def num_restarts(self) -> int:
+    def num_deaths(self) -> int:
         """How many processes have died so far, whatever the reason."""
         return sum(child.num_deaths for child in self._children)
 
     @property
     def process_ids(self) -> list[int]:
-        """The processes that run now; each is started by its first upload."""
+        """The processes that run now."""
         return [child.process.pid for child in self._children if child.process]
+
+    async def start(self) -> None:
+        """Starts every process, and has it decode something: a first request need not wait for that."""
+        nothing = bytes(4 * MIN_SAMPLES)
+        await asyncio.gather(
+            *(child.decode(_wav_head(SAMPLE_RATE_HZ, len(nothing)) + nothing) for child in self._children)
+        )
 
     async def decode(self, data: bytes) -> bytes:
         """One upload as a mono WAV file of float32 samples, at its own rate.
@@ -83,11 +89,7 @@ class _Child:
         process = self.process = self.process or await self._start()
         self._served += 1
         try:
-            async with asyncio.timeout(_MAX_WALL_S):
-                return await self._exchange(process, data)
-        except TimeoutError:
-            await self._bury()
-            raise _too_long() from None
+            return await self._exchange(process, data)
         except (asyncio.IncompleteReadError, ConnectionError, ValueError, KeyError):
             raise await self._autopsy(process) from None
         except asyncio.CancelledError:  # half a conversation: the next upload must not read its rest
@@ -132,16 +134,13 @@ class _Child:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), _LAST_WORDS_S)
         code = process.returncode
-        await self._bury()
+        self.num_deaths += 1
+        await self.stop()
         if code == -signal.SIGXCPU:
-            return _too_long()
+            return Refused("The audio takes too long to decode. Convert it to wav.", 422)
         if code == -signal.SIGKILL:
             return Refused("The process that decoded the audio was ended. Send it again.", 503, retry_after_s=1)
         return Refused("The audio broke its decoder. Convert it to wav, flac, ogg or mp3 again.", 422)
-
-    async def _bury(self) -> None:
-        self.num_deaths += 1
-        await self.stop()
 
     async def stop(self) -> None:
         """Ends the process, if there is one."""
@@ -152,10 +151,6 @@ class _Child:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
         await process.wait()
-
-
-def _too_long() -> Refused:
-    return Refused("The audio takes too long to decode. Convert it to wav.", 422)
 
 
 def _wav_head(rate: int, num_bytes: int) -> bytes:

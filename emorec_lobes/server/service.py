@@ -46,11 +46,12 @@ class Service:
         self._num = {"requests": 0, "streams": 0}
         metrics.watch("emorec_pending_requests", "requests under way", lambda: self._num["requests"])
         metrics.watch("emorec_streams", "streams under way", lambda: self._num["streams"])
-        metrics.watch("emorec_decoder_deaths", "decoding processes that died", lambda: self.decoders.num_restarts)
+        metrics.watch("emorec_decoder_deaths", "decoding processes that died", lambda: self.decoders.num_deaths)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Answers inside the block; ends the processes and the thread after it."""
+        await self.decoders.start()
         answering = asyncio.create_task(self._batcher.run())
         try:
             yield

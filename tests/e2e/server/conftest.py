@@ -90,9 +90,7 @@ class StubRecognizer:
         time.sleep(self.seconds_per_call)
         assert sample_rate_hz is None
         words = [None] * len(inputs) if text is None else text
-        return [
-            self._one(item, said, labels, threshold, embeddings) for item, said in zip(inputs, words, strict=True)
-        ]
+        return [self._one(item, said, labels, threshold, embeddings) for item, said in zip(inputs, words, strict=True)]
 
     def _one(self, data, text, labels, threshold, embeddings):
         wave, rate = soundfile.read(io.BytesIO(data), dtype="float32")
@@ -133,6 +131,12 @@ def recording(level=0.25, duration_s=0.2, rate=RATE_HZ, channels=1, form="WAV", 
 def make_recording():
     """The function that makes a recording of a level."""
     return recording
+
+
+@pytest.fixture(scope="session")
+def stub_kind():
+    """The class of that recognizer."""
+    return StubRecognizer
 
 
 @pytest.fixture()
