@@ -14,9 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     from emorec_lobes.server.limits import Limits
 
-    parser.add_argument(
-        "--model", type=Path, required=True, metavar="M", help="a model folder or a run's fold_<k> folder"
-    )
+    parser.add_argument("--model", metavar="M", help="a run's fold_<k>, an exported folder, or a hub id")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="0 takes a free one (default: 8000)")
@@ -52,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
         ) from None
     with listen(args.host, args.port) as port:
         from emorec_lobes.inference.recognizer import EmotionRecognizer
+        from emorec_lobes.inference.sources import shipped_model
 
-        recognizer = EmotionRecognizer.from_hparams(args.model, device=args.device)
+        durations = {"max_duration_s": limits.max_audio_s, "max_timeline_s": limits.max_audio_s}
+        model = shipped_model() if args.model is None else args.model
+        recognizer = EmotionRecognizer.from_hparams(model, device=args.device, **durations)
         serve(recognizer, limits, port, token)
     return 0

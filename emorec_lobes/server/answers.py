@@ -43,6 +43,8 @@ class Timeline:
     """What was heard when."""
 
     segments: list[Segment] = field(metadata=_says("in the order of their start"))
+    duration_s: float = field(metadata=_says("length of the recording in seconds"))
+    warnings: list[str] = field(metadata=_says("as of a whole recording"))
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Health:
     status: str = field(metadata=_says("ok"))
     version: str = field(metadata=_says("of emorec"))
     labels: list[str] = field(metadata=_says("the emotions that the model knows"))
-    takes_text: bool = field(metadata=_says("whether the words said may be sent too"))
+    takes_audio: bool = field(metadata=_says("whether the model hears"))
+    takes_text: bool = field(metadata=_says("whether the model reads the words said"))
     needs_token: bool = field(metadata=_says("whether requests must carry a bearer token"))
     max_upload_mb: float = field(metadata=_says("largest recording in a request, in MB"))
     max_audio_s: float = field(metadata=_says("longest recording, in seconds"))

@@ -103,13 +103,13 @@ def _add_state(app: "FastAPI", service: Service, metrics: Metrics, needs_token: 
     from starlette.responses import Response
 
     recognizer, limits = service.recognizer, service.limits
-    labels, takes_text = list(recognizer.labels), recognizer.takes_text
 
     @app.get("/health")
     async def health() -> Health:
         """Whether the server answers, and what it can be asked."""
+        takes = (recognizer.takes_audio, recognizer.takes_text)
         granted = (limits.max_upload_mb, limits.max_audio_s)
-        return Health("ok", __version__, labels, takes_text, needs_token, *granted)
+        return Health("ok", __version__, list(recognizer.labels), *takes, needs_token, *granted)
 
     @app.get("/metrics", include_in_schema=False)
     async def numbers() -> Response:
@@ -124,7 +124,8 @@ def _body(kind: type[Any]) -> dict[str, Any]:
     schema = TypeAdapter(kind).json_schema()
     others = {name: value for name, value in schema["properties"].items() if name != "audio"}
     file = {"type": "string", "format": "binary", "description": "a wav, flac, ogg or mp3 file"}
-    form = {"type": "object", "required": ["file"], "properties": {"file": file, **others}}
+    required = ["file" if name == "audio" else name for name in schema.get("required", ())]
+    form = {"type": "object", "required": required, "properties": {"file": file, **others}}
     content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": schema}}
     return {"requestBody": {"required": True, "content": content}}
 

@@ -2,7 +2,7 @@
 
 Run as `python -m emorec_lobes.server.decoder MAX_SECONDS MAX_SAMPLES MAX_BYTES MAX_CPU_SECONDS`. On stdin: 8 bytes of
 length, then a file of that many bytes; on stdout for each: 4 bytes of length, a JSON head, and the samples that it
-announces, mono float32. It ends when stdin does.
+announces, float32, channels side by side. It ends when stdin does.
 """
 
 import io
@@ -22,7 +22,7 @@ from emorec_lobes.units import Seconds
 UPLOAD = struct.Struct("<Q")
 HEAD = struct.Struct("<I")
 
-_BLOCK_VALUES = 2**19  # frames times channels decoded at a time
+_BLOCK_FRAMES = 2**14
 _READABLE = "Convert it to wav, flac, ogg or mp3."
 # What libsndfile's log says of a WAV file with less in it than declared. A writer to a pipe declares the most.
 _CUT_OFF = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -69,16 +69,16 @@ def _grant_cpu(max_cpu_s: Seconds) -> None:
 
 def _answer(data: bytes, max_s: Seconds, max_samples: int) -> tuple[dict[str, Any], bytes]:
     try:
-        rate, samples = decode(data, max_s, max_samples)
+        rate, channels, samples = decode(data, max_s, max_samples)
     except Refused as refusal:
         return {"status": refusal.status, "error": str(refusal)}, b""
     except MemoryError:
         return {"status": 413, "error": "The audio takes more memory to decode than it may. Send it in parts."}, b""
-    return {"rate": rate, "num_bytes": len(samples)}, samples
+    return {"rate": rate, "channels": channels, "num_bytes": len(samples)}, samples
 
 
-def decode(data: bytes, max_s: Seconds, max_samples: int) -> tuple[int, bytes]:
-    """An audio file's rate and samples, its channels mixed.
+def decode(data: bytes, max_s: Seconds, max_samples: int) -> tuple[int, int, bytes]:
+    """An audio file's rate, channels and samples.
 
     Arguments
     ---------
@@ -87,12 +87,12 @@ def decode(data: bytes, max_s: Seconds, max_samples: int) -> tuple[int, bytes]:
     max_s : float
         Longest audio, in seconds.
     max_samples : int
-        Most samples of one channel.
+        Most samples of all channels together.
 
     Returns
     -------
     tuple
-        The rate in Hz, and the samples as the bytes of float32.
+        The rate in Hz, the number of channels, and the samples as the bytes of float32.
 
     Raises
     ------
@@ -106,9 +106,9 @@ def decode(data: bytes, max_s: Seconds, max_samples: int) -> tuple[int, bytes]:
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as stream:
             _check_header(stream, max_s, max_samples)
-            samples = _mixed(stream)
-            _check_complete(stream, len(samples) // 4)
-            return stream.samplerate, samples
+            samples = _samples(stream)
+            _check_complete(stream, len(samples) // (4 * stream.channels))
+            return stream.samplerate, stream.channels, samples
     except (soundfile.SoundFileError, OSError, ValueError) as error:
         # The whole text names the address of the buffer.
         reason = " ".join(getattr(error, "error_string", str(error)).split()).rstrip(".")
@@ -123,40 +123,38 @@ def _check_header(stream: Any, max_s: Seconds, max_samples: int) -> None:
         raise Refused(
             f"The audio's rate must be {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, but is {rate} Hz. Resample it first.", 422
         )
-    if stream.frames > max_s * rate or stream.frames > max_samples:
+    num_samples = stream.frames * stream.channels
+    if stream.frames > max_s * rate or num_samples > max_samples:
         raise Refused(
             f"The audio must be at most {max_s:g} s and {max_samples} samples long, but its header says "
-            f"{stream.frames / rate:.1f} s and {stream.frames} samples. Send it in parts.",
+            f"{stream.frames / rate:.1f} s and {num_samples} samples. Send it in parts.",
             413,
         )
 
 
-def _mixed(stream: Any) -> bytes:
-    """The mean over channels, as bytes; decoded by blocks, so that channels cost no memory."""
+def _samples(stream: Any) -> bytes:
     import numpy as np
 
     samples = bytearray()
-    frames = max(1, _BLOCK_VALUES // stream.channels)
-    while len(block := stream.read(frames, dtype="float32", always_2d=True)):
-        mono = block.mean(axis=1, dtype=np.float32)
-        if not np.isfinite(mono).all():
+    while len(block := stream.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
+        if not np.isfinite(block).all():
             raise Refused("The audio must hold finite samples, but has NaN or infinite ones. Convert it again.", 422)
-        samples += mono.astype("<f4").tobytes()
+        samples += block.astype("<f4").tobytes()
     return bytes(samples)
 
 
-def _check_complete(stream: Any, num_samples: int) -> None:
-    if not num_samples:
+def _check_complete(stream: Any, num_frames: int) -> None:
+    if not num_frames:
         raise Refused("The audio must hold samples, but holds none. Send a complete file.", 422)
-    share, declared_s = num_samples / max(stream.frames, 1), stream.frames / stream.samplerate
+    share, declared_s = num_frames / max(stream.frames, 1), stream.frames / stream.samplerate
     found = _CUT_OFF.search(stream.extra_info)
     if found and not any(int(found[1]) in lengths for lengths in _OPEN_LENGTHS):
         share = int(found[2]) / int(found[1])
-        declared_s = num_samples / stream.samplerate / max(share, 1e-9)
+        declared_s = num_frames / stream.samplerate / max(share, 1e-9)
     if share < _MIN_THERE:
         raise Refused(
             f"The audio must be a whole file, but its header says {declared_s:.1f} s and "
-            f"{num_samples / stream.samplerate:.1f} s are there. Send a complete file.",
+            f"{num_frames / stream.samplerate:.1f} s are there. Send a complete file.",
             422,
         )
 

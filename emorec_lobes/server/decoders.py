@@ -7,6 +7,7 @@ import os
 import signal
 import struct
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 from emorec_lobes.server.decoder import HEAD, UPLOAD
@@ -32,7 +33,8 @@ class DecoderPool:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._children = [_Child(limits) for _ in range(limits.decoders)]
+        self._room = _Room(round(limits.memory_mb * 1e6))
+        self._children = [_Child(limits, self._room) for _ in range(limits.decoders)]
         self._idle: asyncio.Queue[_Child] = asyncio.Queue()
         for child in self._children:
             self._idle.put_nowait(child)
@@ -49,13 +51,14 @@ class DecoderPool:
 
     async def start(self) -> None:
         """Starts every process, and has it decode something: a first request need not wait for that."""
-        nothing = bytes(4 * MIN_SAMPLES)
-        await asyncio.gather(
-            *(child.decode(_wav_head(SAMPLE_RATE_HZ, len(nothing)) + nothing) for child in self._children)
-        )
+        num_bytes = 4 * MIN_SAMPLES
+        nothing = _wav_head(SAMPLE_RATE_HZ, 1, num_bytes) + bytes(num_bytes)
+        for audio in await asyncio.gather(*(child.decode(nothing) for child in self._children)):
+            await self._room.give(len(audio))
 
-    async def decode(self, data: bytes) -> bytes:
-        """One upload as a mono WAV file of float32 samples, at its own rate.
+    @contextlib.asynccontextmanager
+    async def decoded(self, data: bytes) -> AsyncIterator[bytes]:
+        """One upload as a WAV file of float32 samples, which counts as memory until the block ends.
 
         Raises
         ------
@@ -64,9 +67,13 @@ class DecoderPool:
         """
         child = await self._idle.get()
         try:
-            return await child.decode(data)
+            audio = await child.decode(data)
         finally:
             self._idle.put_nowait(child)
+        try:
+            yield audio
+        finally:
+            await self._room.give(len(audio))
 
     async def close(self) -> None:
         """Ends the processes."""
@@ -74,11 +81,30 @@ class DecoderPool:
             await child.stop()
 
 
+class _Room:
+    """Bytes that may be held at one time."""
+
+    def __init__(self, num_bytes: int) -> None:
+        self._free = num_bytes
+        self._freed = asyncio.Condition()
+
+    async def take(self, num_bytes: int) -> None:
+        async with self._freed:
+            await self._freed.wait_for(lambda: self._free >= num_bytes)
+            self._free -= num_bytes
+
+    async def give(self, num_bytes: int) -> None:
+        async with self._freed:
+            self._free += num_bytes
+            self._freed.notify_all()
+
+
 class _Child:
     """One process, started when it is needed and after each death."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, room: _Room) -> None:
         self._limits = limits
+        self._room = room
         self._served = 0
         self.process: asyncio.subprocess.Process | None = None
         self.num_deaths = 0
@@ -120,10 +146,16 @@ class _Child:
         head = await self._head(process.stdout)
         if "error" in head:
             raise Refused(head["error"], head["status"])
-        rate, num_bytes = head["rate"], head["num_bytes"]
-        if not (MIN_RATE_HZ <= rate <= MAX_RATE_HZ and 0 < num_bytes <= 4 * self._limits.max_samples):
+        rate, channels, num_bytes = head["rate"], head["channels"], head["num_bytes"]
+        if not (MIN_RATE_HZ <= rate <= MAX_RATE_HZ and channels > 0 and 0 < num_bytes <= 4 * self._limits.max_samples):
             raise ConnectionError("a decoder must keep to its limits")
-        return _wav_head(rate, num_bytes) + await process.stdout.readexactly(num_bytes)
+        wav_head = _wav_head(rate, channels, num_bytes)
+        await self._room.take(len(wav_head) + num_bytes)  # until then the samples stay where they are
+        try:
+            return wav_head + await process.stdout.readexactly(num_bytes)
+        except BaseException:
+            await self._room.give(len(wav_head) + num_bytes)
+            raise
 
     async def _head(self, stream: asyncio.StreamReader) -> dict[str, Any]:
         length = HEAD.unpack(await stream.readexactly(HEAD.size))[0]
@@ -153,7 +185,8 @@ class _Child:
         await process.wait()
 
 
-def _wav_head(rate: int, num_bytes: int) -> bytes:
-    """The 44 bytes in front of mono float32 samples."""
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 3, 1, rate, 4 * rate, 4, 32)
+def _wav_head(rate: int, channels: int, num_bytes: int) -> bytes:
+    """The 44 bytes in front of float32 samples."""
+    width = 4 * channels
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 3, channels, rate, width * rate, width, 32)
     return struct.pack("<4sI4s", b"RIFF", 36 + num_bytes, b"WAVE") + form + struct.pack("<4sI", b"data", num_bytes)

@@ -10,8 +10,8 @@ from emorec_lobes.units import Hertz, Seconds
 MIN_RATE_HZ: Hertz = 4_000
 MAX_RATE_HZ: Hertz = 384_000
 
-# `max_audio_s` in samples: a longer recording at a higher rate would hold as much memory.
-_COUNTED_RATE_HZ: Hertz = 48_000
+# `max_audio_s` in samples: 48 kHz in stereo. More of them, however they came to be, would take more memory.
+_SAMPLES_PER_S = 2 * 48_000
 # A JSON body holds the audio in base64; names and text come on top.
 _BASE64 = 4 / 3
 _OTHER_BYTES = 64 * 1024
@@ -33,11 +33,13 @@ class Limits:
     Example
     -------
     >>> Limits(max_audio_s=2).max_samples
-    96000
+    192000
     """
 
     max_upload_mb: float = field(default=10, metadata=_says("largest recording in a request, in MB"))
-    max_audio_s: Seconds = field(default=300, metadata=_says("longest recording, in seconds at 48 kHz or less"))
+    max_audio_s: Seconds = field(
+        default=300, metadata=_says("longest recording, in seconds; at 48 kHz in stereo or less")
+    )
     max_stream_s: Seconds = field(default=3600, metadata=_says("longest stream, in seconds of audio"))
     max_pending: int = field(default=64, metadata=_says("requests under way; one more is answered 503"))
     max_streams: int = field(default=8, metadata=_says("streams under way; one more is answered 503"))
@@ -46,6 +48,7 @@ class Limits:
     )
     batch_size: int = field(default=16, metadata=_says("requests that are answered together; 1 for each by itself"))
     batch_wait_ms: float = field(default=5, metadata=_says("how long the first request of a batch waits for others"))
+    memory_mb: float = field(default=512, metadata=_says("decoded recordings that wait for the model, in MB"))
     decoders: int = field(default=2, metadata=_says("processes that decode uploads"))
 
     def __post_init__(self) -> None:
@@ -69,5 +72,5 @@ class Limits:
 
     @property
     def max_samples(self) -> int:
-        """Samples of one decoded recording, its channels mixed."""
-        return round(self.max_audio_s * _COUNTED_RATE_HZ)
+        """Samples of one decoded recording, those of all channels together."""
+        return round(self.max_audio_s * _SAMPLES_PER_S)

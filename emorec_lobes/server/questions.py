@@ -27,18 +27,19 @@ def _asked(description: str, default: Any = None, **bounds: float) -> Any:
     return field(default=default, metadata={"description": description, **bounds})
 
 
-def _recording() -> Any:
-    description = "the bytes of a wav, flac, ogg or mp3 file in base64; the file itself, named `file`, in a form"
-    return field(metadata={"description": description, "json_schema_extra": {"format": "base64"}})
+_RECORDING = {
+    "description": "the bytes of a wav, flac, ogg or mp3 file in base64",
+    "json_schema_extra": {"format": "base64"},
+}
 
 
 @dataclass(frozen=True)
 class ClassifyQuestion:
-    """A recording, and how to answer for the whole of it."""
+    """A recording, the words said, or both, and how to answer for the whole of it."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
 
-    audio: bytes = _recording()
+    audio: bytes | None = field(default=None, metadata=_RECORDING)
     text: str | None = _asked("the words said, where the model takes text", max_length=_MAX_TEXT_LENGTH)
     labels: tuple[str, ...] | None = _asked("the emotions to choose among (a,b in a form); all if null", min_length=1)
     threshold: float | None = _asked("the label is null below this confidence", ge=0, le=1)
@@ -51,7 +52,7 @@ class TimelineQuestion:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
 
-    audio: bytes = _recording()
+    audio: bytes = field(metadata=_RECORDING)
     labels: tuple[str, ...] | None = _asked("the emotions to choose among (a,b in a form); all if null", min_length=1)
     window_s: float | None = _asked("length of a window in seconds", ge=_WINDOW_S[0], le=_WINDOW_S[1])
     shift_s: float | None = _asked("seconds from a window to the next", ge=_MIN_SHIFT_S, le=_WINDOW_S[1])
@@ -102,7 +103,7 @@ async def read_question(kind: type[Question], request: "Request", limits: Limits
             "Send the recording as the field `file` of a form.",
             415,
         )
-    if len(question.audio) > limits.max_upload_bytes:
+    if len(question.audio or b"") > limits.max_upload_bytes:
         raise Refused(f"The audio must be at most {limits.max_upload_mb:g} MB, but is larger. Send it in parts.", 413)
     return question
 
@@ -140,10 +141,11 @@ async def _form(kind: type[Question], request: "Request", limits: Limits) -> dic
     except MultiPartException as error:
         raise Refused(f"The form cannot be read: {error.message.rstrip('.')}. See /openapi.json.") from None
     try:
+        asked = _fields(kind, {name: form[name] for name in form if name != "file"})
         upload = form.get("file")
-        if upload is None or isinstance(upload, str):
-            raise Refused("The form must have a file in the field `file`, but has none. Try curl's -F file=@a.wav.")
-        return {**_fields(kind, {name: form[name] for name in form if name != "file"}), "audio": await upload.read()}
+        if isinstance(upload, str):
+            raise Refused("The field `file` must be a file, but is a text. Try curl's -F file=@a.wav.")
+        return asked if upload is None else {**asked, "audio": await upload.read()}
     finally:
         await form.close()
 
@@ -178,6 +180,8 @@ def check_possible(question: ClassifyQuestion | TimelineQuestion, labels: Sequen
     """
     asked = question.labels or ()
     unknown = next((label for label in asked if label not in labels), None)
+    if question.audio is None and getattr(question, "text", None) is None:
+        raise Refused("A recording must be sent, but is not. Try curl's -F file=@a.wav.")
     if unknown is not None:
         raise Refused(not_one_of("label", unknown[:80], labels), 422)
     if len(set(asked)) < len(asked):

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from emorec_lobes.inference.recognizer import EmotionRecognizer, Prediction, Stream
 
 Result = TypeVar("Result")
+Item = tuple[bytes | None, str | None]  # a WAV file, words
+
+# About half a minute at 48 kHz: together, many of these would take more memory than time is saved.
+_LONG_BYTES = 6_000_000
 
 
 class Service:
@@ -37,12 +41,10 @@ class Service:
         self.limits = limits
         self.decoders = DecoderPool(limits)
         self._metrics = metrics
-        self._batcher: Batcher[tuple[bytes, str | None], Prediction] = Batcher(
+        self._batcher: Batcher[Item, Prediction] = Batcher(
             self._predict, limits.batch_size, limits.batch_wait_ms / 1000
         )
         self._model = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
-        # Decoded audio is much larger than the upload: no more of it than two batches hold.
-        self._room = asyncio.Semaphore(2 * limits.batch_size)
         self._num = {"requests": 0, "streams": 0}
         metrics.watch("emorec_pending_requests", "requests under way", lambda: self._num["requests"])
         metrics.watch("emorec_streams", "streams under way", lambda: self._num["streams"])
@@ -72,20 +74,18 @@ class Service:
             self._num[what] -= 1
 
     async def classify(self, question: ClassifyQuestion) -> Answer:
-        """The emotion of a whole recording."""
-        async with self._room:
-            audio = await self.decoders.decode(question.audio)
-            # What must be the same for all that are asked together.
-            kind = (question.labels, question.threshold, question.embedding, question.text is not None)
-            return as_answer(await self._batcher.answer((audio, question.text), kind))
+        """The emotion of a whole recording, of words, or of both."""
+        if question.audio is None:
+            return await self._asked(None, question)
+        async with self.decoders.decoded(question.audio) as audio:
+            return await self._asked(audio, question)
 
     async def timeline(self, question: TimelineQuestion) -> Timeline:
         """The emotion of a recording's parts."""
-        async with self._room:
-            audio = await self.decoders.decode(question.audio)
-            options = _given(labels=question.labels, window_s=question.window_s, shift_s=question.shift_s)
+        options = _given(labels=question.labels, window_s=question.window_s, shift_s=question.shift_s)
+        async with self.decoders.decoded(question.audio) as audio:
             found = await self.in_model_thread(partial(self.recognizer.timeline, audio, **options))
-            return Timeline([as_segment(segment) for segment in found.segments])
+        return Timeline([as_segment(segment) for segment in found.segments], found.duration_s, list(found.warnings))
 
     async def stream(self, question: StreamQuestion) -> "Stream":
         """A stream to push chunks into, by `in_model_thread`."""
@@ -96,12 +96,19 @@ class Service:
         """Runs one thing at a time that needs the model, away from the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._model, ask)
 
-    async def _predict(self, items: Sequence[tuple[bytes, str | None]], kind: Any) -> Sequence["Prediction"]:
-        labels, threshold, embedding, has_text = kind
-        options = _given(labels=labels, threshold=threshold, text=[text for _, text in items] if has_text else None)
+    async def _asked(self, audio: bytes | None, question: ClassifyQuestion) -> Answer:
+        options = _given(labels=question.labels, threshold=question.threshold, embeddings=question.embedding or None)
+        # What must be the same for all that are asked together; what is long is asked by itself.
+        given = (audio is not None, question.text is not None)
+        company = object() if audio and len(audio) > _LONG_BYTES else None
+        return as_answer(await self._batcher.answer((audio, question.text), (given, tuple(options.items()), company)))
+
+    async def _predict(self, items: Sequence[Item], kind: Any) -> Sequence["Prediction"]:
+        (has_audio, has_text), options, _ = kind
+        audio, texts = zip(*items, strict=True)
         self._metrics.batch(len(items))
-        ask = partial(self.recognizer.predict, [audio for audio, _ in items], embeddings=embedding, **options)
-        return await self.in_model_thread(ask)
+        ask = partial(self.recognizer.predict, list(audio) if has_audio else None, **dict(options))
+        return await self.in_model_thread(partial(ask, text=list(texts) if has_text else None))
 
 
 @contextlib.asynccontextmanager

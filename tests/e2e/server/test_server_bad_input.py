@@ -128,10 +128,11 @@ BAD_REQUESTS = {
         {"content": b"a", "headers": {"Content-Type": "multipart/form-data"}},
     ),
     "a form that is none": (
-        *(400, "form"),
+        *(400, "recording"),
         {"content": b"--x\r\nbroken", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
     ),
-    "a form without a file": (400, "`file`", {"files": {"text": (None, "hello")}}),
+    "neither audio nor text": (400, "recording", {"json": {}}),
+    "a form without a file": (400, "recording", {"files": {"labels": (None, "sad")}}),
     "a path for a file": (400, "`file`", {"files": {"file": (None, "/etc/passwd")}}),
     "two files": (400, "files", {"files": [("file", ("a", PLAIN)), ("file", ("b", PLAIN))]}),
     "an unknown field": (400, "`field`", {"files": {"file": ("a", PLAIN), "url": (None, "http://localhost")}}),

@@ -44,6 +44,12 @@ def test_options_reach_the_recognizer_from_a_form_and_from_json(client, recogniz
     assert recognizer.calls == [expected, expected]
 
 
+def test_words_alone_may_be_asked_about(client, recognizer):
+    answer = client.post("/v1/classify", json={"text": "so what"})
+    assert answer.status_code == 200
+    assert answer.json() == client.post("/v1/classify", files={"text": (None, "so what")}).json()
+
+
 def test_an_empty_field_of_a_form_was_not_filled_in(client, recognizer, make_recording):
     assert classify(client, make_recording(), text="", labels="").status_code == 200
     assert recognizer.calls[-1]["text"] is None and recognizer.calls[-1]["labels"] is None
