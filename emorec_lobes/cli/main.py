@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": "emorec_lobes.cli.compare",
     "probe": "emorec_lobes.cli.probe",
     "reproduce": "emorec_lobes.cli.reproduce",
+    "serve": "emorec_lobes.cli.serve",
 }
 
 
