@@ -10,7 +10,7 @@ from torch import nn
 from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.files import read_json
 from emorec_lobes.inference.check import load_checked, load_plain, target_of
-from emorec_lobes.inference.recognizer import load_weights
+from emorec_lobes.inference.weights import load_weights
 
 
 @dataclass(frozen=True)
