@@ -168,8 +168,10 @@ def as_samples(source: ArrayLike | Tensor, name: str) -> Tensor:
             f"{name} must be a path, bytes or samples in one or two dimensions, but is {type(source).__name__} of "
             f"{array.dtype} in {array.ndim} instead. Give one of these."
         )
-    array = array[:, None] if array.ndim == 1 else array
-    array = array.T if array.shape[0] < array.shape[1] else array
+    if array.ndim == 1 or not array.size:
+        array = array.reshape(-1, 1)
+    elif array.shape[0] < array.shape[1]:
+        array = array.T
     if array.shape[1] > _MAX_CHANNELS:
         raise DataError(f"{name} must have at most {_MAX_CHANNELS} channels, but has {array.shape[1]}. Give fewer.")
     if array.dtype.kind in "iu":
