@@ -20,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threshold", type=float, metavar="P", help="least confidence of an answer")
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="utterances at a time (default: 16)")
     parser.add_argument("--precision", default="fp32", help="fp32, or bf16 with Hugging Face models")
+    parser.add_argument("--encoder", metavar="DIR", help="the model's encoder, where it is a folder elsewhere now")
+    parser.add_argument("--text-encoder", metavar="DIR", help="likewise, that of its texts")
     parser.add_argument("--enrol", type=Path, metavar="DIR", help="a folder with more audio of the speaker")
     parser.add_argument("--to", type=Path, metavar="FILE", help="adds the answers to a file, and skips those in it")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
@@ -29,12 +31,12 @@ def run(args: argparse.Namespace) -> int:
     """Writes answers as they come, and what failed to stderr at the end; 1 if anything did."""
     from emorec_lobes.inference.predicting import predict_files
 
-    options = {name: getattr(args, name) for name in ("batch_size", "precision", "device", "enrol")}
+    names = ("batch_size", "precision", "device", "enrol", "encoder", "text_encoder")
     windows = {"window_s": args.window_s, "shift_s": args.shift_s}
     return predict_files(
         args.audio,
         args.model,
-        options,
+        {name: getattr(args, name) for name in names},
         list_file=args.list,
         texts=args.text,
         windows={name: value for name, value in windows.items() if value is not None} if args.timeline else None,

@@ -17,9 +17,9 @@ from emorec_lobes.inference.batch import Batch, Scores, Tap, check_finite
 from emorec_lobes.inference.model_folder import LoadedModel
 from emorec_lobes.units import SAMPLE_RATE_HZ
 
-TASK = "checkpoint"
+# How the names of such classifiers end.
+SHAPE = "ForSequenceClassification"
 
-_SHAPE = "ForSequenceClassification"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
 
@@ -70,7 +70,7 @@ def open_checkpoint(folder: Path) -> LoadedModel:
     labels = [config.id2label[index] for index in range(config.num_labels)]
     if len(set(labels)) < len(labels):
         raise ConfigError(f"The labels of {folder} must differ, but are {', '.join(labels)}. Mend its {CONFIG}.")
-    return LoadedModel(TASK, {"labels": labels, "input": _input(folder)}, model.eval(), folder, 1.0, {})
+    return LoadedModel("checkpoint", {"labels": labels, "input": _input(folder)}, model.eval(), folder, 1.0, {})
 
 
 class CheckpointSystem:
@@ -129,9 +129,9 @@ def _check_form(folder: Path) -> None:
         raise ConfigError(f"{folder / CONFIG} is not valid JSON ({first_line(error)}). Get the model again.") from None
     if brings_code:
         raise ConfigError(f"{folder} must run without code of its own, but its {CONFIG} names some. Do not use it.")
-    if len(kinds) != 1 or not str(kinds[0]).endswith(_SHAPE):
+    if len(kinds) != 1 or not str(kinds[0]).endswith(SHAPE):
         raise ConfigError(
-            f"{folder} must hold a classifier of waves such as Wav2Vec2{_SHAPE}, but its {CONFIG} says "
+            f"{folder} must hold a classifier of waves such as Wav2Vec2{SHAPE}, but its {CONFIG} says "
             f"{', '.join(map(str, kinds)) or 'nothing'} instead. Name another folder or hub id."
         )
     if not any((folder / name).is_file() for name in _WEIGHTS):

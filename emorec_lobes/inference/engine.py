@@ -9,19 +9,19 @@ from torch import Tensor, nn
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.features.huggingface_batch import PRECISIONS
 from emorec_lobes.inference.batch import Batch, by_length
-from emorec_lobes.inference.checkpoint import TASK, CheckpointSystem
+from emorec_lobes.inference.checkpoint import SHAPE, CheckpointSystem
 from emorec_lobes.inference.disentangled import DisentangledSystem
 from emorec_lobes.inference.inputs import Heard
 from emorec_lobes.inference.speech import SpeechSystem
 from emorec_lobes.inference.texts import SpeechTextSystem, TextSystem
 from emorec_lobes.units import SAMPLE_RATE_HZ
 
+# Class of the network -> what asks it.
 SYSTEMS = {
-    "speech": SpeechSystem,
-    "ad": DisentangledSystem,
-    "text": TextSystem,
-    "speech_text": SpeechTextSystem,
-    TASK: CheckpointSystem,
+    "CrossRepresentation": SpeechSystem,
+    "EmotionNetwork": DisentangledSystem,
+    "TextCNN": TextSystem,
+    "SpeechTextClassifier": SpeechTextSystem,
 }
 
 # Of a batch, padding included: 25 layers of 1024 over a minute are 0.3 GB.
@@ -43,7 +43,7 @@ class Engine:
     Arguments
     ---------
     hparams : mapping
-        `task`, `labels`, and what the model was trained with.
+        `labels`, and what the model was trained with.
     model : torch.nn.Module
         On its device.
     device, precision : str
@@ -57,15 +57,16 @@ class Engine:
     """
 
     def __init__(self, hparams: dict[str, Any], model: nn.Module, device: str, precision: str, batch_size: int) -> None:
-        if hparams["task"] not in SYSTEMS:
-            raise ConfigError(not_one_of("task", hparams["task"], SYSTEMS))
+        kind = type(model).__name__
+        if kind not in SYSTEMS and not kind.endswith(SHAPE):
+            raise ConfigError(not_one_of("model", kind, (*SYSTEMS, f"a {SHAPE}")))
         if precision not in PRECISIONS:
             raise ConfigError(not_one_of("precision", precision, PRECISIONS))
         if batch_size < 1:
             raise ConfigError(f"`batch_size` must be 1 or more, but is {batch_size} instead. Use 16.")
         self._batch_size, self._num_labels = batch_size, len(hparams["labels"])
         try:
-            self.system = SYSTEMS[hparams["task"]](hparams, model, device, precision)
+            self.system = SYSTEMS.get(kind, CheckpointSystem)(hparams, model, device, precision)
         except KeyError as error:
             raise ConfigError(
                 f"The hyperparameters of the model must have `{error.args[0]}`, but have not. Train or export it again."

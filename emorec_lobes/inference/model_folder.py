@@ -30,8 +30,12 @@ class LoadedModel:
     card: dict[str, Any] = field(default_factory=dict)  # from the run record; {} where unknown
 
 
-def open_model(source: str | Path, trust: bool = False) -> LoadedModel:
-    """A fold folder; verified before anything in it is built.
+def open_model(
+    source: str | Path, *, trust: bool = False, encoder: str | None = None, text_encoder: str | None = None
+) -> LoadedModel:
+    """A fold folder; verified before anything in it is built, `trust` or not.
+
+    `encoder` and `text_encoder` are folders of encoders that are elsewhere now.
 
     Raises
     ------
@@ -50,4 +54,5 @@ def open_model(source: str | Path, trust: bool = False) -> LoadedModel:
         )
     model = load_checked(path, ["model"])["model"].eval()
     load_weights(model, folder / "model.safetensors")
-    return LoadedModel(_TASKS[kind], load_plain(path), model, folder)
+    given = {key: value for key, value in (("encoder", encoder), ("text_encoder", text_encoder)) if value}
+    return LoadedModel(_TASKS[kind], load_plain(path) | given, model, folder)

@@ -37,10 +37,9 @@ class EmotionRecognizer(Pretrained):
     modules : mapping
         `model`: the trained network.
     hparams : mapping
-        `task`, `labels`, what the model was trained with, and `temperature` if its confidence was calibrated.
+        `labels`, what the model was trained with, and `temperature` if its confidence was calibrated.
     run_opts : mapping, optional
         SpeechBrain's; `device`.
-    freeze_params : bool
     precision : str
         `fp32`; or `bf16` for the matrices of Hugging Face models, which is faster where the processor knows it.
     batch_size : int
@@ -55,7 +54,7 @@ class EmotionRecognizer(Pretrained):
     'happy'
     """
 
-    HPARAMS_NEEDED = ("task", "labels")
+    HPARAMS_NEEDED = ("labels",)
     MODULES_NEEDED = ("model",)
 
     def __init__(
@@ -84,6 +83,8 @@ class EmotionRecognizer(Pretrained):
         device: str = "cpu",
         enrol: str | Path | None = None,
         trust: bool = False,
+        encoder: str | None = None,
+        text_encoder: str | None = None,
         **options: Any,
     ) -> "EmotionRecognizer":
         """Opens a model.
@@ -97,12 +98,10 @@ class EmotionRecognizer(Pretrained):
             A folder with more audio of the one speaker that will be heard.
         trust : bool
             Whether to build whatever the folder names.
+        encoder, text_encoder : str, optional
+            Folder of the encoder, where the model was trained on a local one that is elsewhere now.
         **options
             `precision`, `batch_size`, `max_duration_s` and `max_timeline_s`, as the class takes them.
-
-        Returns
-        -------
-        EmotionRecognizer
 
         Raises
         ------
@@ -111,8 +110,9 @@ class EmotionRecognizer(Pretrained):
         """
         check_device(device)
         folder = locate(source)
-        loaded = open_checkpoint(folder) if is_checkpoint(folder) else open_model(folder, trust)
-        hparams = loaded.hparams | {"task": loaded.task, "temperature": loaded.temperature, "card": loaded.card}
+        encoders = {"encoder": encoder, "text_encoder": text_encoder}
+        loaded = open_checkpoint(folder) if is_checkpoint(folder) else open_model(folder, trust=trust, **encoders)
+        hparams = loaded.hparams | {"temperature": loaded.temperature, "card": loaded.card}
         recognizer = cls({"model": loaded.model}, hparams, {"device": device}, **options)
         recognizer.enrol(enrol)
         return recognizer
@@ -244,7 +244,7 @@ class EmotionRecognizer(Pretrained):
         shift_s: Seconds = SHIFT_S,
         labels: Sequence[str] | None = None,
     ) -> Timeline:
-        """What is felt when in a recording; a file is read in blocks, so that hours need no more memory than minutes.
+        """What is felt when in a recording; a file is read in blocks: hours need no more memory than minutes.
 
         Arguments
         ---------
@@ -255,9 +255,6 @@ class EmotionRecognizer(Pretrained):
         shift_s : float
             The stretch in the middle of that for which its answer stands.
 
-        Returns
-        -------
-        Timeline
         """
         if not isinstance(inputs, str | Path | bytes):
             samples = as_samples(inputs, "the audio")

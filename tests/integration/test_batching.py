@@ -30,6 +30,7 @@ from emorec_lobes.features.extract import extract
 from emorec_lobes.features.speaker import SpeakerEmbedding
 from emorec_lobes.features.spec import ExtractionSpec
 from emorec_lobes.features.speech import MelEncoder, load_encoder
+from emorec_lobes.files import write_json
 from emorec_lobes.inference.recognizer import EmotionRecognizer
 
 HPARAMS = Path(__file__).parents[2] / "hparams"
@@ -141,6 +142,7 @@ def build(case, encoders, corpus, folder):
     dataset = task.data(hparams, Fold("1", train=tuple(utterances), valid=(), test=tuple(utterances))).test
     model = spread(hparams["model"], PaddedBatch([dataset[index] for index in range(len(dataset))]))
     save_file({f"model.{key}": value for key, value in model.state_dict().items()}, folder / "fold_1/model.safetensors")
+    write_json(folder / "fold_1/results.json", {})
     brain = SERBrain(modules=hparams["modules"], hparams=hparams, run_opts={"device": "cpu"})
     waves = {item: load_audio(corpus_folder / f"{item}.wav") for item in LENGTHS}
     frames = frames_by_hand(hparams, waves)

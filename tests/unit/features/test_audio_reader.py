@@ -74,7 +74,9 @@ def test_a_wav_whose_writer_did_not_know_its_length_is_not_truncated(noise):
     assert sum(len(block) for block in reader) == 40_000 and not reader.is_truncated
 
 
-@pytest.mark.parametrize("data", [b"", b"RIFF", b"not audio at all", bytes(1_000)], ids=["empty", "cut", "text", "zeros"])
+@pytest.mark.parametrize(
+    "data", [b"", b"RIFF", b"not audio at all", bytes(1_000)], ids=["empty", "cut", "text", "zeros"]
+)
 def test_what_is_no_audio_is_one_line_that_names_it(data):
     with pytest.raises(DataError, match=r"^the upload must be audio") as caught:
         list(AudioReader(data, name="the upload"))
