@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         ) from None
     with listen(args.host, args.port) as port:
         from emorec_lobes.inference.recognizer import EmotionRecognizer
-        from emorec_lobes.inference.sources import shipped_model
+        from emorec_lobes.inference.shipped import shipped_model
 
         durations = {"max_duration_s": limits.max_audio_s, "max_timeline_s": limits.max_audio_s}
         model = shipped_model() if args.model is None else args.model

@@ -63,16 +63,11 @@ class SpectrumData:
         version, fraction = divmod(fraction * (1 + len(self.copies)), 1)
         spectra = (self.spectra, *self.copies)[int(version)]
         start = crop_start(fraction, spectra.num_frames(utterance_id), self.crop_frames)
-        return self._tiled(spectra.read(utterance_id, start, start + self.crop_frames))
+        return _tiled(spectra.read(utterance_id, start, start + self.crop_frames), self.crop_frames)
 
     def windows(self, utterance_id: str) -> Tensor:
         """All windows of an utterance: (N, crop_frames, M)."""
-        frames = self.whole(utterance_id)
-        last = len(frames) - self.crop_frames
-        if last <= 0:
-            return self._tiled(frames).unsqueeze(0)
-        starts = [*range(0, last, self.window_shift), last]
-        return torch.stack([frames[start : start + self.crop_frames] for start in starts])
+        return windows_of(self.whole(utterance_id), self.crop_frames, self.window_shift)
 
     def whole(self, utterance_id: str) -> Tensor:
         """All frames of an utterance: (T, M)."""
@@ -111,6 +106,31 @@ class SpectrumData:
         dataset.set_output_keys(["id", "spectrum", "target"])
         return dataset
 
-    def _tiled(self, frames: Tensor) -> Tensor:
-        """(t, M) -> (crop_frames, M), by repeating what there is."""
-        return frames.float()[torch.arange(self.crop_frames) % len(frames)]
+
+def windows_of(frames: Tensor, num_frames: int, shift: int) -> Tensor:
+    """Windows that cover an utterance: (T, M) -> (N, num_frames, M).
+
+    Arguments
+    ---------
+    frames : torch.Tensor, (T, M)
+        Repeated until they fill a window, if they are fewer.
+    num_frames : int
+        Of a window.
+    shift : int
+        Frames from one window to the next; the last one ends with the utterance.
+
+    Example
+    -------
+    >>> windows_of(torch.arange(6.0).unsqueeze(1), num_frames=4, shift=3).squeeze(-1)
+    tensor([[0., 1., 2., 3.],
+            [2., 3., 4., 5.]])
+    """
+    last = len(frames) - num_frames
+    if last <= 0:
+        return _tiled(frames, num_frames).unsqueeze(0)
+    return torch.stack([frames[start : start + num_frames] for start in (*range(0, last, shift), last)])
+
+
+def _tiled(frames: Tensor, num_frames: int) -> Tensor:
+    """(t, M) -> (num_frames, M), by repeating what there is."""
+    return frames.float()[torch.arange(num_frames) % len(frames)]

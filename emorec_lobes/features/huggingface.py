@@ -2,7 +2,7 @@
 
 import math
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from emorec_lobes.errors import ConfigError, DataError, UnavailableError, not_one_of
+from emorec_lobes.features.huggingface_batch import FP32, Precise, masks_padding, standardise, together
 from emorec_lobes.features.huggingface_folder import content_identity, is_hub_id, locate_model, normalises_input
 from emorec_lobes.units import FRAME_SHIFT_S, HOP_SAMPLES, MIN_SAMPLES, SAMPLE_RATE_HZ, Seconds, num_frames
 
@@ -28,8 +29,8 @@ class HuggingFaceEncoder:
     """All hidden states of a frozen speech model, on the 20 ms grid.
 
     Layer 0 is the input of the first transformer layer; the last one is after the final layer norm
-    where a model has one. An utterance goes through alone and whole: nothing is padded to a
-    neighbour's length. Whisper, which only takes 30 s, sees longer audio in consecutive windows.
+    where a model has one. An utterance goes through whole, and is what it would be alone.
+    Whisper, which only takes 30 s, sees longer audio in consecutive windows.
 
     Source: Makiuchi 2021, section 3.2 (25 features of wav2vec 2.0 large).
     Deviates: `centred` padding, zeros of 200 samples on both sides, puts every frame exactly where
@@ -47,6 +48,8 @@ class HuggingFaceEncoder:
         `centred` or `authors`. Whisper pads in its own way and ignores it.
     device : str
         Where the model runs; results come back on the CPU.
+    precision : str
+        `fp32`, or `bf16` for its matrices: faster where the processor has instructions for it, and less exact.
 
     Raises
     ------
@@ -59,7 +62,13 @@ class HuggingFaceEncoder:
     frame_shift_s: Seconds = FRAME_SHIFT_S
 
     def __init__(
-        self, encoder: str, num_layers: int, encoder_dim: int, padding: str = "centred", device: str = "cpu"
+        self,
+        encoder: str,
+        num_layers: int,
+        encoder_dim: int,
+        padding: str = "centred",
+        device: str = "cpu",
+        precision: str = FP32,
     ) -> None:
         if padding not in PADDINGS:
             raise ConfigError(not_one_of("padding", padding, PADDINGS))
@@ -73,8 +82,10 @@ class HuggingFaceEncoder:
         self._device = torch.device(device)
         model = load_model(folder, config, unused=("masked_spec_embed",))
         self._whisper = _WhisperInput(folder, config) if config.model_type == "whisper" else None
-        self._model = (model.get_encoder() if self._whisper else model).to(self._device)
+        model = (model.get_encoder() if self._whisper else model).to(self._device)
         self._normalise = normalises_input(folder)
+        self._pads = masks_padding(config)
+        self._model = Precise(model, precision)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -100,26 +111,42 @@ class HuggingFaceEncoder:
         DataError
             If the model gives another number of frames.
         """
-        wanted = num_frames(len(wave))
+        return self.batch([wave])[0]
+
+    @torch.no_grad()
+    def batch(self, waves: Sequence[Tensor]) -> list[Tensor]:
+        """`layers` of several waves at once, each but for rounding what it gives alone.
+
+        Where a mask cannot keep the padding out of a model, only waves of one length share a forward.
+        """
         if self._whisper:
-            windows = [self._states(item) for item in self._whisper.windows(wave, wanted)]
-            states = torch.cat(windows)[:wanted]
+            states = [self._windowed(wave) for wave in waves]
         else:
-            padded = functional.pad(wave, padding_samples(len(wave), self._padding))
-            states = self._states((_standardise(padded) if self._normalise else padded).unsqueeze(0))
-        if len(states) != wanted:
+            padded = [functional.pad(wave, padding_samples(len(wave), self._padding)) for wave in waves]
+            inputs = [standardise(wave) if self._normalise else wave for wave in padded]
+            states = together(inputs, self._states, self._pads)
+        return [self._checked(each, len(wave)) for each, wave in zip(states, waves, strict=True)]
+
+    def _windowed(self, wave: Tensor) -> Tensor:
+        windows = self._whisper.windows(wave, num_frames(len(wave)))
+        return torch.cat([self._states(item, None)[0] for item in windows])[: num_frames(len(wave))]
+
+    def _checked(self, states: Tensor, num_samples: int) -> Tensor:
+        wanted = num_frames(num_samples)
+        if len(states) < wanted:
             raise DataError(
-                f"The encoder must give {wanted} frames for {len(wave)} samples, but gives {len(states)} instead. "
+                f"The encoder must give {wanted} frames for {num_samples} samples, but gives {len(states)} instead. "
                 "Use an encoder with 20 ms frames."
             )
-        return states
+        return states[:wanted]  # what stands behind is padding
 
-    def _states(self, model_input: Tensor) -> Tensor:
-        """Model input with a batch axis of 1 -> (T, L, D)."""
-        output = self._model(model_input.to(self._device), output_hidden_states=True)
+    def _states(self, model_input: Tensor, mask: Tensor | None) -> Tensor:
+        """Model input with a batch axis, and which of its samples are real -> (B, T, L, D)."""
+        masked = {} if mask is None else {"attention_mask": mask.to(self._device)}
+        output = self._model(model_input.to(self._device), output_hidden_states=True, **masked)
         # transformers 5 leaves the last hidden state of some models before the final layer norm.
         states = (*output.hidden_states[:-1], output.last_hidden_state)
-        return torch.stack([state[0] for state in states], dim=1).float().cpu()  # L x (1, T, D) -> (T, L, D)
+        return torch.stack(states, dim=2).float().cpu()  # L x (B, T, D) -> (B, T, L, D)
 
 
 class _WhisperInput:
@@ -238,11 +265,6 @@ def load_model(folder: Path, config: Any, unused: tuple[str, ...]) -> nn.Module:
             "They would be left random: get the model again."
         )
     return model.eval()
-
-
-def _standardise(wave: Tensor) -> Tensor:
-    """Zero mean and unit variance over the padded signal, as the models' own processor does it."""
-    return (wave - wave.mean()) / (wave.var(correction=0) + 1e-7).sqrt()
 
 
 @contextmanager

@@ -7,16 +7,18 @@ brings in a voice detector and an audio library that these layers have no use fo
 import hashlib
 import importlib.util
 import pickle
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from torchaudio.functional import melscale_fbanks
 
 from emorec_lobes.errors import UnavailableError
-from emorec_lobes.units import FRAME_SHIFT_S, HOP_SAMPLES, SAMPLE_RATE_HZ, Decibels, Seconds
+from emorec_lobes.units import FRAME_SHIFT_S, HOP_SAMPLES, SAMPLE_RATE_HZ, Decibels, Seconds, num_frames
 
 NUM_LAYERS = 3
 DIM = 256
@@ -77,12 +79,20 @@ class ResemblyzerEncoder:
         torch.Tensor, (T, L, D), float32
             T = S // 320 + 1, L = 3, D = 256, in [-1, 1].
         """
-        hidden = power_mels(raise_level(wave)).unsqueeze(0).to(self._device)  # (T, M) -> (1, T, M)
+        return self.batch([wave])[0]
+
+    @torch.no_grad()
+    def batch(self, waves: Sequence[Tensor]) -> list[Tensor]:
+        """Hidden states of several waves, as `layers` gives them one by one, but for rounding."""
+        # The network looks back only: padding, which follows, changes no real frame.
+        hidden = pad_sequence([power_mels(raise_level(wave)) for wave in waves], batch_first=True)  # (B, T, M)
+        hidden = hidden.to(self._device)
         states = []
         for lstm in self._lstms:
             hidden, _ = lstm(hidden)
-            states.append(hidden[0, :: HOP_SAMPLES // MEL_HOP_SAMPLES])
-        return torch.stack(states, dim=1).cpu()  # L x (T, D) -> (T, L, D)
+            states.append(hidden[:, :: HOP_SAMPLES // MEL_HOP_SAMPLES])
+        layers = torch.stack(states, dim=2).cpu()  # L x (B, T, D) -> (B, T, L, D)
+        return [each[: num_frames(len(wave))] for each, wave in zip(layers, waves, strict=True)]
 
 
 def power_mels(waves: Tensor) -> Tensor:

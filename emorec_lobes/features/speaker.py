@@ -4,10 +4,11 @@ import importlib.metadata
 import sys
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +16,9 @@ from emorec_lobes.errors import UnavailableError
 from emorec_lobes.features import resemblyzer
 
 DIM = 256
+
+# Windows of 1.6 s that go through the network together: a long file must not fill the memory.
+_WINDOWS = 256
 
 
 class SpeakerEmbedding:
@@ -41,6 +45,7 @@ class SpeakerEmbedding:
         self.identity = identity()
         library = _import_resemblyzer()
         self._preprocess = library.preprocess_wav
+        self._mels = library.audio.wav_to_mel_spectrogram
         self._encoder = library.VoiceEncoder("cpu", verbose=False).eval()
 
     def __call__(self, wave: Tensor) -> Tensor:
@@ -56,12 +61,30 @@ class SpeakerEmbedding:
         torch.Tensor, (1, E), float32
             Non-negative, of unit length; E = 256.
         """
+        return self.batch([wave])
+
+    @torch.no_grad()
+    def batch(self, waves: Sequence[Tensor]) -> Tensor:
+        """Embeddings of several utterances, as each would be alone, but for rounding: (B, E).
+
+        The windows of all of them go through the network together, some at a time.
+        """
+        windows = [self._windows(wave) for wave in waves]
+        parts = torch.cat(windows).split(_WINDOWS)
+        found = torch.cat([self._encoder(part) for part in parts]).split([len(each) for each in windows])
+        return torch.nn.functional.normalize(torch.stack([each.mean(dim=0) for each in found]), dim=1)
+
+    def _windows(self, wave: Tensor) -> Tensor:
+        """Mel spectrograms of the utterance's windows as `embed_utterance` cuts them, (N, T, M)."""
         samples = wave.numpy()
         # Digital silence has no level to raise: the library would divide by zero.
         voiced = self._preprocess(samples) if samples.any() else samples
         if not len(voiced):
             voiced = resemblyzer.raise_level(wave).numpy()
-        return torch.from_numpy(self._encoder.embed_utterance(voiced)).float().unsqueeze(0)  # (E,) -> (1, E)
+        in_samples, in_frames = self._encoder.compute_partial_slices(len(voiced), rate=1.3, min_coverage=0.75)
+        missing = max(0, in_samples[-1].stop - len(voiced))
+        mels = self._mels(np.pad(voiced, (0, missing)))
+        return torch.from_numpy(np.stack([mels[window] for window in in_frames]))
 
 
 def identity() -> dict[str, Any]:

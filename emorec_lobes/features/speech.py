@@ -1,5 +1,6 @@
 """Speech encoders behind one interface, by name: a Hugging Face model, `resemblyzer` or `mel`."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from emorec_lobes.errors import ConfigError, UnavailableError, not_one_of
 from emorec_lobes.features import huggingface, resemblyzer
 from emorec_lobes.features.huggingface import PADDINGS, HuggingFaceEncoder, check_sizes
+from emorec_lobes.features.huggingface_batch import FP32
 from emorec_lobes.features.huggingface_folder import is_hub_id, locate_model
 from emorec_lobes.features.mel import NUM_MELS, MelSpectrogram
 from emorec_lobes.features.resemblyzer import ResemblyzerEncoder
@@ -28,6 +30,9 @@ class SpeechEncoder(Protocol):
 
     def layers(self, wave: Tensor) -> Tensor:
         """16 kHz samples (S,) -> hidden states (T, L, D), T = S // 320 + 1."""
+
+    def batch(self, waves: Sequence[Tensor]) -> list[Tensor]:
+        """`layers` of several waves at once, each but for rounding what it gives alone."""
 
 
 class MelEncoder:
@@ -51,6 +56,10 @@ class MelEncoder:
         """Mel spectrogram as a single layer: (S,) -> (T, 1, M)."""
         return self._mel(wave).unsqueeze(1)  # (T, M) -> (T, 1, M)
 
+    def batch(self, waves: Sequence[Tensor]) -> list[Tensor]:
+        """`layers` of each: a spectrogram gains nothing from company."""
+        return [self.layers(wave) for wave in waves]
+
 
 # What needs no download: name -> (num_layers, encoder_dim).
 BUILT_IN = {
@@ -60,7 +69,12 @@ BUILT_IN = {
 
 
 def load_encoder(
-    encoder: str, num_layers: int, encoder_dim: int, padding: str = "centred", device: str = "cpu"
+    encoder: str,
+    num_layers: int,
+    encoder_dim: int,
+    padding: str = "centred",
+    device: str = "cpu",
+    precision: str = FP32,
 ) -> SpeechEncoder:
     """Loads an encoder.
 
@@ -74,6 +88,8 @@ def load_encoder(
         `centred` or `authors`: how a Hugging Face encoder's input is padded.
     device : str
         Where it runs, e.g. "cpu", "cuda"; results come back on the CPU.
+    precision : str
+        Of a Hugging Face encoder's matrices: `fp32`, or `bf16`, which is for answering, not for a feature store.
 
     Returns
     -------
@@ -93,11 +109,13 @@ def load_encoder(
     """
     _check(encoder, num_layers, encoder_dim, padding)
     check_device(device)
+    if encoder in BUILT_IN and precision != FP32:
+        raise ConfigError(f"`precision` must be {FP32} with the encoder {encoder}, but is {precision!r}. Leave it out.")
     if encoder == "resemblyzer":
         return ResemblyzerEncoder(device)
     if encoder == "mel":
         return MelEncoder()
-    return HuggingFaceEncoder(encoder, num_layers, encoder_dim, padding, device)
+    return HuggingFaceEncoder(encoder, num_layers, encoder_dim, padding, device, precision)
 
 
 def layers_header(encoder: str, num_layers: int, encoder_dim: int, padding: str = "centred") -> StoreHeader:

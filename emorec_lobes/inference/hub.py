@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from emorec_lobes.errors import ConfigError, UnavailableError
-from emorec_lobes.features.huggingface_folder import is_hub_id
+from emorec_lobes.features.huggingface_folder import CONFIG, is_hub_id
 from emorec_lobes.inference.verify import CHECKSUMS, FILES
+
+# Of a model folder, and of a Hugging Face checkpoint: no pickle and no code but ours, which is compared.
+_FETCHED = (*FILES, CONFIG, "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
 
 
 def locate_folder(source: str | Path) -> Path:
@@ -28,15 +31,15 @@ def locate_folder(source: str | Path) -> Path:
     from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
 
     try:
-        found = Path(snapshot_download(str(source), allow_patterns=list(FILES), local_files_only=True))
-        if (found / CHECKSUMS).exists():
+        found = Path(snapshot_download(str(source), allow_patterns=list(_FETCHED), local_files_only=True))
+        if (found / CHECKSUMS).exists() or (found / CONFIG).exists():
             return found
     except LocalEntryNotFoundError:
         found = None
     reason = "HF_HUB_OFFLINE is set"
     try:
         if not constants.HF_HUB_OFFLINE:
-            return Path(snapshot_download(str(source), allow_patterns=list(FILES)))
+            return Path(snapshot_download(str(source), allow_patterns=list(_FETCHED)))
     except (OSError, ValueError, HTTPError) as error:
         reason = " ".join(str(error).split())[:200].rstrip(".")
     raise UnavailableError(

@@ -30,6 +30,7 @@ from emorec_lobes.features.extract import extract
 from emorec_lobes.features.speaker import SpeakerEmbedding
 from emorec_lobes.features.spec import ExtractionSpec
 from emorec_lobes.features.speech import MelEncoder, load_encoder
+from emorec_lobes.files import write_json
 from emorec_lobes.inference.recognizer import EmotionRecognizer
 
 HPARAMS = Path(__file__).parents[2] / "hparams"
@@ -141,6 +142,7 @@ def build(case, encoders, corpus, folder):
     dataset = task.data(hparams, Fold("1", train=tuple(utterances), valid=(), test=tuple(utterances))).test
     model = spread(hparams["model"], PaddedBatch([dataset[index] for index in range(len(dataset))]))
     save_file({f"model.{key}": value for key, value in model.state_dict().items()}, folder / "fold_1/model.safetensors")
+    write_json(folder / "fold_1/results.json", {})
     brain = SERBrain(modules=hparams["modules"], hparams=hparams, run_opts={"device": "cpu"})
     waves = {item: load_audio(corpus_folder / f"{item}.wav") for item in LENGTHS}
     frames = frames_by_hand(hparams, waves)
@@ -304,12 +306,21 @@ def test_how_the_segments_are_divided_changes_nothing(system, monkeypatch, segme
 
 
 def test_the_recognizer_gives_the_same_whatever_it_heard_before(system, monkeypatch):
-    monkeypatch.setattr("emorec_lobes.inference.recognizer._SEGMENTS", 2)
-    recognizer = EmotionRecognizer(system.folder)
+    monkeypatch.setattr("emorec_lobes.inference.speech._SEGMENTS", 2)
+    recognizer = EmotionRecognizer.from_hparams(system.folder)
     recognizer.predict(system.waves / "whole_silence.wav")
     for item in (*LENGTHS, "one_more", "short"):
         answer = recognizer.predict(system.waves / f"{item}.wav").probabilities
         assert farthest({item: np.array(list(answer.values()))}, {item: system.reference[item]}) <= TOLERANCE
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_the_recognizer_gives_the_same_whatever_stands_beside(system, batch_size):
+    recognizer = EmotionRecognizer.from_hparams(system.folder, batch_size=batch_size)
+    order = np.random.default_rng(batch_size).permutation([*LENGTHS, *SILENT]).tolist()
+    answers = recognizer.predict([system.waves / f"{item}.wav" for item in order])
+    found = {item: np.array(list(answer.probabilities.values())) for item, answer in zip(order, answers, strict=True)}
+    assert farthest(found, system.reference) <= TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -324,7 +335,7 @@ def test_the_recognizer_rounds_layers_as_the_store_does(encoders, corpus, tmp_pa
     real = MelEncoder.layers
     monkeypatch.setattr(MelEncoder, "layers", lambda encoder, wave: change(real(encoder, wave)))
     system = build(case, encoders, corpus, tmp_path)
-    recognizer = EmotionRecognizer(system.folder)  # at its own number of segments
+    recognizer = EmotionRecognizer.from_hparams(system.folder)  # at its own number of segments
     answers = {item: recognizer.predict(system.waves / f"{item}.wav").probabilities for item in LENGTHS}
     found = {item: np.array(list(answer.values())) for item, answer in answers.items()}
     assert farthest(found, evaluate(system, list(LENGTHS))) <= TOLERANCE
@@ -335,7 +346,7 @@ def test_layers_that_are_not_finite_are_refused_and_never_a_class(encoders, corp
     for value in (np.nan, np.inf, -np.inf):
         monkeypatch.setattr(MelEncoder, "layers", lambda encoder, wave, value=value: torch.full((97, 1, 80), value))
         with pytest.raises(DataError, match=r"long\.wav must be finite"):
-            EmotionRecognizer(system.folder).predict(system.waves / "long.wav")
+            EmotionRecognizer.from_hparams(system.folder).predict(system.waves / "long.wav")
 
 
 # ------------------------------------------------------------------------------------------ extraction

@@ -55,7 +55,8 @@ def test_the_hub_is_asked_where_the_cache_has_no_copy(cache, exported, monkeypat
         asked.append(local_files_only)
         if local_files_only:
             raise LocalEntryNotFoundError("not there")
-        assert "hyperparams.yaml" in allow_patterns and not any("*" in pattern for pattern in allow_patterns)
+        starred = [pattern for pattern in allow_patterns if "*" in pattern]
+        assert "hyperparams.yaml" in allow_patterns and all(each.startswith("*.safetensors") for each in starred)
         return str(exported)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)

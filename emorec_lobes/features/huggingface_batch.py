@@ -1,0 +1,119 @@
+"""Waves through a Hugging Face model together: padded where a mask keeps the padding out, else of one length only."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.rnn import pad_sequence
+
+from emorec_lobes.errors import ConfigError, not_one_of
+from emorec_lobes.lengths import frames_to_mask
+
+FP32, BF16 = "fp32", "bf16"
+PRECISIONS = (FP32, BF16)
+
+# Of these, frames see each other only where the mask is: behind convolutions that each normalise a frame by itself.
+_MASKABLE = ("wav2vec2", "hubert", "wavlm", "unispeech-sat")
+
+
+def masks_padding(config: Any) -> bool:
+    """Whether an attention mask makes a model deaf to what a wave is padded with.
+
+    Group norm takes its mean over all of the time axis, padding included, and data2vec's second positional
+    convolution hears what the first made of it.
+
+    Example
+    -------
+    >>> from transformers import Wav2Vec2Config
+    >>> masks_padding(Wav2Vec2Config(feat_extract_norm="layer")), masks_padding(Wav2Vec2Config())
+    (True, False)
+    """
+    return (
+        config.model_type in _MASKABLE
+        and config.feat_extract_norm == "layer"
+        and not getattr(config, "conv_pos_batch_norm", False)
+    )
+
+
+def together(inputs: Sequence[Tensor], forward: Callable[[Tensor, Tensor | None], Tensor], pads: bool) -> list[Tensor]:
+    """Runs waves through a model in as few forwards as give each what it would get alone.
+
+    Arguments
+    ---------
+    inputs : sequence of torch.Tensor, (S,)
+    forward : callable
+        (B, S) waves and (B, S) int64 mask, or None where all is real -> something with a batch axis first.
+    pads : bool
+        As `masks_padding` says.
+
+    Returns
+    -------
+    list of torch.Tensor
+        One for each input, without the batch axis; behind its own frames stand those of its padding.
+
+    Example
+    -------
+    >>> waves = [torch.ones(3), torch.ones(2), torch.ones(3)]
+    >>> together(waves, lambda batch, mask: torch.full((len(batch),), len(batch)), pads=False)
+    [tensor(2), tensor(1), tensor(2)]
+    """
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index, wave in enumerate(inputs):
+        groups[0 if pads else len(wave)].append(index)
+    found: dict[int, Tensor] = {}
+    for indices in groups.values():
+        waves = [inputs[index] for index in indices]
+        counts = torch.tensor([len(wave) for wave in waves])
+        is_even = bool((counts == counts[0]).all())
+        mask = None if is_even else frames_to_mask(counts, int(counts.max())).long()
+        found |= dict(zip(indices, forward(pad_sequence(waves, batch_first=True), mask), strict=True))
+    return [found[index] for index in range(len(inputs))]
+
+
+def standardise(wave: Tensor) -> Tensor:
+    """Zero mean and unit variance over the signal, as the models' own processor does it."""
+    return (wave - wave.mean()) / (wave.var(correction=0) + 1e-7).sqrt()
+
+
+class Precise(nn.Module):
+    """A model at a precision: `bf16` is for its matrices and convolutions, while sums and norms stay at `fp32`.
+
+    Weights are converted once, and what computes a weight anew at each call computes it for the last time.
+
+    Arguments
+    ---------
+    model : torch.nn.Module
+        Changed in place.
+    precision : str
+        `fp32` or `bf16`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such precision.
+
+    Example
+    -------
+    >>> Precise(nn.Linear(4, 2), "bf16")(torch.zeros(3, 4)).dtype
+    torch.bfloat16
+    """
+
+    def __init__(self, model: nn.Module, precision: str = FP32) -> None:
+        super().__init__()
+        if precision not in PRECISIONS:
+            raise ConfigError(not_one_of("precision", precision, PRECISIONS))
+        self.model = model.eval()
+        self.is_bf16 = precision == BF16
+        for module in list(model.modules()) if self.is_bf16 else ():
+            if isinstance(module, nn.Linear | nn.Conv1d):
+                if parametrize.is_parametrized(module, "weight"):
+                    parametrize.remove_parametrizations(module, "weight")
+                module.to(torch.bfloat16)
+
+    def forward(self, waves: Tensor, **options: Any) -> Any:
+        """What the model gives."""
+        with torch.autocast(waves.device.type, torch.bfloat16, enabled=self.is_bf16):
+            return self.model(waves, **options)

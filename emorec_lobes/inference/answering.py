@@ -1,0 +1,83 @@
+"""Many files, some at a time: answers as they come, and what failed at the end."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from emorec_lobes.errors import DataError
+from emorec_lobes.inference.inputs import Heard
+from emorec_lobes.inference.prediction import Prediction
+from emorec_lobes.inference.recognizer import EmotionRecognizer
+from emorec_lobes.inference.timeline import Timeline
+
+Item = tuple[str | None, str | None]  # file, text
+Answer = tuple[str, Prediction | Timeline]
+
+
+@dataclass
+class Asking:
+    """Asks a recognizer about many files; a file that cannot be used stops no other.
+
+    Arguments
+    ---------
+    recognizer : EmotionRecognizer
+    labels, threshold
+        As `EmotionRecognizer.predict`.
+    batch_size : int
+        Files that are looked at together.
+    failed : list of str
+        One line each, filled while it goes.
+    """
+
+    recognizer: EmotionRecognizer
+    labels: Sequence[str] | None = None
+    threshold: float | None = None
+    batch_size: int = 16
+    failed: list[str] = field(default_factory=list)
+
+    def predictions(self, items: Iterable[Item]) -> Iterator[Answer]:
+        """What each is called, file or text, and its answer; in the order of the items."""
+        items = iter(items)
+        # Four batches are enough to find waves of one length in.
+        while some := list(islice(items, 4 * self.batch_size)):
+            yield from self._answers(list(filter(None, map(self._taken_in, some))))
+
+    def timelines(self, files: Iterable[str], **windows: Any) -> Iterator[Answer]:
+        """Each file and its timeline; `windows` as `EmotionRecognizer.timeline`."""
+        for file in files:
+            try:
+                yield file, self.recognizer.timeline(file, labels=self.labels, **windows)
+            except DataError as error:
+                self.failed.append(str(error))
+
+    def _taken_in(self, item: Item) -> tuple[str, Heard | None, str | None] | None:
+        file, text = item
+        try:
+            heard = self.recognizer.hear(file) if file is not None and self.recognizer.takes_audio else None
+        except DataError as error:
+            self.failed.append(str(error))
+            return None
+        return (file if file is not None else str(text)), heard, text
+
+    def _answers(self, taken: list[tuple[str, Heard | None, str | None]]) -> list[Answer]:
+        """All at once; where one of them cannot be judged, one after the other."""
+        try:
+            return [(name, answer) for (name, *_), answer in zip(taken, self._asked(taken), strict=True)]
+        except DataError as error:
+            if len(taken) == 1:
+                self.failed.append(str(error))
+                return []
+        return [answer for each in taken for answer in self._answers([each])]
+
+    def _asked(self, taken: list[tuple[str, Heard | None, str | None]]) -> list[Prediction]:
+        if not taken:
+            return []
+        heard = [each for _, each, _ in taken]
+        texts = [text for _, _, text in taken]
+        return self.recognizer.predict(
+            None if None in heard else heard,
+            text=texts if any(texts) else None,
+            labels=self.labels,
+            threshold=self.threshold,
+        )

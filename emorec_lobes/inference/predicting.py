@@ -1,0 +1,115 @@
+"""What `emorec predict` does: names in, answers out, failures last."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from emorec_lobes.errors import ConfigError, DataError, not_one_of
+from emorec_lobes.inference.answer_rows import FORMATS, TIMELINE_FORMATS, AnswerFile, header, written
+from emorec_lobes.inference.answering import Asking, Item
+from emorec_lobes.inference.listing import listed, read_list
+from emorec_lobes.inference.prediction import Question
+from emorec_lobes.inference.recognizer import EmotionRecognizer
+from emorec_lobes.inference.shipped import shipped_model
+
+EXIT_SOME_FAILED = 1
+
+
+def predict_files(
+    audio: Sequence[str],
+    model: str | None,
+    options: Mapping[str, Any],
+    list_file: Path | None = None,
+    texts: Sequence[str] | None = None,
+    windows: Mapping[str, float] | None = None,
+    form: str = "table",
+    labels: Sequence[str] | None = None,
+    threshold: float | None = None,
+    to: Path | None = None,
+) -> int:
+    """Answers for files, one line each as they come.
+
+    Arguments
+    ---------
+    audio : sequence of str
+        Files, folders and patterns; `-` stands for the names on stdin.
+    model : str, optional
+        As `EmotionRecognizer.from_hparams`; the one in the package if None.
+    options : mapping
+        Further ones of it.
+    list_file : Path, optional
+        More names, one a line.
+    texts : sequence of str, optional
+        One for each file, or without files.
+    windows : mapping, optional
+        Makes timelines: `window_s` and `shift_s`, where they are not the default.
+    form : str
+        One of `FORMATS`; of timelines, of `TIMELINE_FORMATS`.
+    labels, threshold
+        As `EmotionRecognizer.predict`.
+    to : Path, optional
+        The file that predictions are added to; stdout if None.
+
+    Returns
+    -------
+    int
+        0, or 1 if a file failed; each is one line on stderr then.
+
+    Raises
+    ------
+    EmorecError
+        If the model or an option cannot be used.
+    """
+    _check(form, texts, windows, to)
+    items = _items(audio, list_file, texts)
+    recognizer = EmotionRecognizer.from_hparams(model or shipped_model(), **options)
+    question = Question(recognizer.labels, labels=labels, threshold=threshold)  # told now, not after the first file
+    asking = Asking(recognizer, labels, threshold, options["batch_size"])
+    with ExitStack() as stack:
+        stream = sys.stdout
+        if to is not None:
+            file = AnswerFile(to, form, question.asked)
+            items = [item for item in items if (item[0] or item[1]) not in file.done]
+            stream = stack.enter_context(file.open())
+        else:
+            stream.write(header(form, question.asked, windows is not None))
+        bar = stack.enter_context(tqdm(total=len(items), disable=None, file=sys.stderr, unit="file", leave=False))
+        files = [file for file, _ in items]
+        answers = asking.predictions(items) if windows is None else asking.timelines(files, **windows)
+        for name, answer in answers:
+            bar.clear()
+            stream.write(written(form, name, answer))
+            stream.flush()
+            bar.update()
+    for line in asking.failed:
+        print(f"emorec: {line}", file=sys.stderr)
+    return EXIT_SOME_FAILED if asking.failed else 0
+
+
+def _check(form: str, texts: Sequence[str] | None, windows: Mapping[str, float] | None, to: Path | None) -> None:
+    forms = FORMATS if windows is None else TIMELINE_FORMATS
+    if form not in forms:
+        raise ConfigError(not_one_of("format", form, forms))
+    if windows is not None and (to is not None or texts):
+        raise ConfigError("`--timeline` must stand without --to and --text. Redirect its output to a file.")
+
+
+def _items(audio: Sequence[str], list_file: Path | None, texts: Sequence[str] | None) -> list[Item]:
+    """Each file with its text, if there are any."""
+    names = [name for word in audio for name in (read_list(sys.stdin) if word == "-" else [word])]
+    if list_file is not None:
+        try:
+            names += read_list(list_file.read_text(encoding="utf-8").splitlines())
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{list_file} must be a list of files, but cannot be read ({error}). Mend it.") from None
+    files = list(listed(names))
+    if not files and not texts:
+        raise ConfigError("Some audio or `--text` must be given, but none is. Name files, folders or patterns.")
+    if files and texts and len(files) != len(texts):
+        raise ConfigError(f"`--text` must be one for each of {len(files)} files, but is {len(texts)}. Give as many.")
+    return list(zip_longest(files, texts or []))
