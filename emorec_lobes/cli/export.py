@@ -13,6 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fold", metavar="K", help="of a run (default: the one that did best on its validation)")
     parser.add_argument("--licence", metavar="TEXT", help="terms of the corpus, for the card, where it is your own")
     parser.add_argument("--push", metavar="ID", help="then upload it to the Hugging Face hub as owner/name")
+    parser.add_argument(
+        "--onnx", action="store_true", help="write model.onnx and model.pt2 too: from features to probabilities"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     if args.push:
         check_hub_id(args.push)
     fold = read_fold(choose_fold(args.run_folder, args.fold))
-    for line in export(fold, args.to, args.licence, args.push):
+    for line in export(fold, args.to, args.licence, args.push, args.onnx):
         print(line, flush=True)
     if args.push:
         print(f"pushed: {push(args.to, args.push)}")

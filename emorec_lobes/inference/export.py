@@ -117,7 +117,9 @@ def read_fold(folder: Path) -> TrainedFold:
     return TrainedFold(loaded, read_predictions(folder / PREDICTIONS), record)
 
 
-def export(fold: TrainedFold, to: Path, licence: str | None = None, source: str | None = None) -> Iterator[str]:
+def export(
+    fold: TrainedFold, to: Path, licence: str | None = None, source: str | None = None, with_programs: bool = False
+) -> Iterator[str]:
     """Writes a model folder: beside its place first, and into it after its answers have been compared.
 
     Arguments
@@ -129,6 +131,8 @@ def export(fold: TrainedFold, to: Path, licence: str | None = None, source: str 
         Terms of the corpus, where `LICENCES` does not know them.
     source : str, optional
         What the card tells users to load, e.g. a hub id; the folder's name by default.
+    with_programs : bool
+        Whether to write model.onnx and model.pt2 too.
 
     Yields
     ------
@@ -141,6 +145,8 @@ def export(fold: TrainedFold, to: Path, licence: str | None = None, source: str 
         If the place is taken, or the terms of the corpus are unknown.
     DataError
         If the answers of what was written differ from those of the fold.
+    UnavailableError
+        If a library is missing that `with_programs` needs.
     """
     to = Path(to)
     if to.exists():
@@ -152,6 +158,8 @@ def export(fold: TrainedFold, to: Path, licence: str | None = None, source: str 
     try:
         beside.mkdir()
         write_folder(fold, beside, card, temperature, source or to.name)
+        programs = list(_programs(fold.loaded, beside)) if with_programs else []
+        write_checksums(beside)
         moved = largest_move(fold.loaded, open_folder(beside))
         if not moved < _MOST_MOVED:
             raise DataError(
@@ -164,11 +172,12 @@ def export(fold: TrainedFold, to: Path, licence: str | None = None, source: str 
     yield f"fold: {fold.loaded.source}"
     yield f"temperature, fitted on validation: {temperature:.4g}"
     yield f"largest |dp| between this folder and the fold over {_NUM_BATCHES} random batches: {moved:.2g}"
+    yield from programs
     yield f"written: {to}"
 
 
 def write_folder(fold: TrainedFold, folder: Path, card: dict[str, Any], temperature: float, source: str) -> None:
-    """Writes the files of a model folder into an empty one; the checksums come last."""
+    """Writes the files of a model folder but the checksums."""
     loaded, task = fold.loaded, fold.task
     values, local = _encoder_values(fold)
     values |= {"sample_rate": SAMPLE_RATE_HZ, "temperature": temperature}
@@ -183,13 +192,18 @@ def write_folder(fold: TrainedFold, folder: Path, card: dict[str, Any], temperat
     write_atomically(folder / CUSTOM, CUSTOM_TEXT)
     write_json(folder / RECORD, card)
     write_atomically(folder / README, card_text(card, task, temperature, source))
-    write_checksums(folder)
 
 
 def write_checksums(folder: Path) -> None:
     """Writes the checksums of all files of a model folder."""
     names = sorted(path.name for path in folder.iterdir() if path.name != CHECKSUMS)
     write_json(folder / CHECKSUMS, {name: checksum(folder / name) for name in names})
+
+
+def _programs(loaded: LoadedModel, folder: Path) -> Iterator[str]:
+    from emorec_lobes.inference.programs import write_programs
+
+    return write_programs(make_graph(loaded.task, loaded.model, loaded.hparams), folder, loaded.hparams["labels"])
 
 
 def temperature_of(predictions: Predictions) -> float:

@@ -60,7 +60,7 @@ class SpeechGraph(nn.Module):
         counts = (num_frames.unsqueeze(1) - starts).clamp(0, size)  # (B, N)
         if not self.keep_single_frame_tail:
             counts = counts.masked_fill((counts == 1) & (starts > 0), 0)
-        vectors = speaker.repeat_interleave(num_segments, dim=0)  # (B, E) -> (B * N, E)
+        vectors = speaker.unsqueeze(1).expand(-1, num_segments, -1).flatten(0, 1)  # (B, E) -> (B * N, E)
         valid = counts.flatten().clamp(min=1)  # one of none has no mean, and counts for nothing below
         logits = self.model(segments, vectors, num_valid=valid).logits
         weights = (counts if self.by_frames else counts > 0).float()
@@ -198,6 +198,10 @@ def _weighted_mean(logits: Tensor, weights: Tensor) -> Tensor:
 
 
 def _features(generator: torch.Generator, *shape: int, most: int = _FRAMES) -> tuple[Tensor, Tensor]:
-    """Random features and lengths, the first the longest: (B, T, ...), (B,)."""
+    """Random features and lengths, the first the longest: (B, T, ...), (B,).
+
+    Each item's are a tenth as large as the last one's: whatever a model is used to, it is in doubt about one of them.
+    """
     counts = torch.randint(1, most + 1, (_ITEMS,), generator=generator).sort(descending=True).values
-    return torch.randn(_ITEMS, int(counts[0]), *shape, generator=generator), counts
+    features = torch.randn(_ITEMS, int(counts[0]), *shape, generator=generator)
+    return features * 10.0 ** -torch.arange(_ITEMS).view(-1, *[1] * (features.dim() - 1)), counts
