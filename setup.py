@@ -42,7 +42,15 @@ EXTRAS_REQUIRE = {
     # Weights of a voice detector: features/silero.py has the sha256 of their file, so that no other version fits.
     "vad": ["silero-vad>=6.2.3,<6.2.4"],
     "tensorboard": ["tensorboard>=2.16,<3"],
-    "dev": ["pytest>=8.2,<10", "pytest-xdist>=3.6.1,<4", "ruff>=0.15,<0.18"],
+    # FastAPI takes Starlette as it comes, uvicorn the WebSocket library that it finds.
+    "serve": [
+        "fastapi>=0.165,<0.166",
+        "uvicorn>=0.54,<0.55",
+        "python-multipart>=0.0.34,<0.1",
+        "prometheus-client>=0.26,<0.27",
+        "websockets>=17.4,<18",
+    ],
+    "dev": ["pytest>=8.2,<10", "pytest-xdist>=3.6.1,<4", "ruff>=0.15,<0.18", "httpx2>=2.16.2,<3"],
 }
 
 
@@ -68,7 +76,11 @@ setup(
         "emorec_lobes.hparams",
     ],
     package_dir={"emorec_lobes.recipes": "recipes", "emorec_lobes.hparams": "hparams"},
-    package_data={"emorec_lobes.recipes": ["*/*.py"], "emorec_lobes.hparams": ["*.yaml"]},
+    package_data={
+        "emorec_lobes.recipes": ["*/*.py"],
+        "emorec_lobes.hparams": ["*.yaml"],
+        "emorec_lobes.server": ["page/*"],
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={"console_scripts": ["emorec = emorec_lobes.cli.main:main"]},
