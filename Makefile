@@ -2,7 +2,7 @@
 # setup.py, constraints.txt or pyproject.toml change; the demo's corpus and finished folds are kept.
 
 PYTHON      ?= python3
-EXTRAS      ?= demo,align,dev
+EXTRAS      ?= demo,align,serve,dev
 TORCH_INDEX ?=
 TEST_JOBS   ?= 2
 

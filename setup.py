@@ -44,7 +44,22 @@ EXTRAS_REQUIRE = {
     "scale": ["ray>=2.50,<3"],
     "tune": ["optuna>=5.0,<6"],
     "tensorboard": ["tensorboard>=2.16,<3"],
-    "dev": ["pytest>=8.2,<10", "pytest-xdist>=3.6.1,<4", "ruff>=0.15,<0.18", "ray>=2.50,<3", "optuna>=5.0,<6"],
+    # FastAPI takes Starlette as it comes, uvicorn the WebSocket library that it finds.
+    "serve": [
+        "fastapi>=0.165,<0.166",
+        "uvicorn>=0.54,<0.55",
+        "python-multipart>=0.0.34,<0.1",
+        "prometheus-client>=0.26,<0.27",
+        "websockets>=17.4,<18",
+    ],
+    "dev": [
+        "pytest>=8.2,<10",
+        "pytest-xdist>=3.6.1,<4",
+        "ruff>=0.15,<0.18",
+        "httpx2>=2.16.2,<3",
+        "ray>=2.50,<3",
+        "optuna>=5.0,<6",
+    ],
 }
 
 
@@ -75,6 +90,7 @@ setup(
         "emorec_lobes.recipes": ["*/*.py"],
         "emorec_lobes.hparams": ["*.yaml"],
         "emorec_lobes.papers": ["*.yaml"],
+        "emorec_lobes.server": ["page/*"],
     },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,

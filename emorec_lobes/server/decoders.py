@@ -22,6 +22,7 @@ _LAST_WORDS_S: Seconds = 1  # between the end of its output and its own
 _UPLOADS_PER_PROCESS = 500
 _SPARE_BYTES = 128 * 2**20
 _PIPE_BYTES = 2**20
+_WAV_HEAD_BYTES = 44
 
 
 class DecoderPool:
@@ -33,7 +34,7 @@ class DecoderPool:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._room = _Room(round(limits.memory_mb * 1e6))
+        self._room = _Room(round(limits.memory_mb * 1e6) + _WAV_HEAD_BYTES)
         self._children = [_Child(limits, self._room) for _ in range(limits.decoders)]
         self._idle: asyncio.Queue[_Child] = asyncio.Queue()
         for child in self._children:

@@ -59,6 +59,11 @@ class Limits:
                 raise ConfigError(
                     f"`{option}` must be more than 0, but is {value:g} instead. See `emorec serve --help`."
                 )
+        if 4 * self.max_samples > 1e6 * self.memory_mb:
+            raise ConfigError(
+                f"`--memory-mb` must be at least {4e-6 * self.max_samples:g}, which one recording of `--max-audio-s` "
+                f"may take, but is {self.memory_mb:g} instead. Change one of them."
+            )
 
     @property
     def max_upload_bytes(self) -> int:

@@ -62,6 +62,8 @@ def listen(host: str, port: int) -> socket.socket:
     ConfigError
         If there is no such host or port, or another program has it.
     """
+    if not 0 <= port < 2**16:  # the system would take what is left of it after division
+        raise ConfigError(f"`--port` must be 0 to 65535, but is {port} instead. Choose another one.")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=2048)

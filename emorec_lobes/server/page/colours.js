@@ -17,3 +17,12 @@ export function variable(label, labels) {
 export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
+
+export const DARK = matchMedia("(prefers-color-scheme: dark)");
+
+/** Black or white, whichever is easier to read on a #rrggbb colour. */
+export function inkOn(shade) {
+  const linear = [1, 3, 5].map((place) => (parseInt(shade.slice(place, place + 2), 16) / 255) ** 2.2);
+  const luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  return 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 ? "#ffffff" : "#000000";
+}

@@ -81,7 +81,8 @@ function show(answers, timeline) {
   parts["over-time"].hidden = !timeline;
   parts.result.hidden = false;
   const said = answers.at(-1)[1];
-  parts.status.textContent = said.label ? `It sounds ${said.label}.` : "There is no clear answer.";
+  const name = current ? `${current.file.name ?? "Your recording"} (${seconds(said.duration_s)})` : "It";
+  parts.status.textContent = said.label ? `${name} sounds ${said.label}.` : `${name} has no clear answer.`;
   if (!timeline) return;
   picture.show(current.samples, timeline.segments, server.labels, timeline.duration_s);
   parts.picture.setAttribute("aria-label", spoken(timeline));

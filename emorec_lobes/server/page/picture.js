@@ -1,7 +1,7 @@
 // The recording over time: waveform or spectrogram, the emotions over it, and a place in it.
 
 import { RATE_HZ } from "./audio.js";
-import { colour, variable } from "./colours.js";
+import { DARK, colour, inkOn, variable } from "./colours.js";
 import { spectrogram } from "./spectrum.js";
 
 const BAND = 26; // height of the row of emotions
@@ -14,7 +14,7 @@ export class Picture {
     this.kind = "wave";
     this.show(null, [], [], 0);
     new ResizeObserver(() => this.draw()).observe(canvas);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    DARK.addEventListener("change", () => this.draw());
   }
 
   /**
@@ -64,15 +64,17 @@ export class Picture {
     brush.fillStyle = colour("--ground");
     brush.fillRect(0, 0, width, height);
     brush.globalAlpha = 0.16;
-    this.#eachSegment((segment, left, right) => brush.fillRect(left, 0, right - left, height), brush, width);
+    this.#eachStretch(({ left, size }) => brush.fillRect(left, 0, size, height), brush, width);
     brush.globalAlpha = 1;
   }
 
-  #eachSegment(paint, brush, width) {
-    for (const segment of this.segments) {
-      if (!segment.label) continue;
-      brush.fillStyle = colour(variable(segment.label, this.labels));
-      paint(segment, this.#x(segment.start_s, width), this.#x(segment.stop_s, width));
+  #eachStretch(paint, brush, width) {
+    for (const { label, startS, stopS } of joined(this.segments)) {
+      if (!label) continue;
+      const [left, right] = [startS, stopS].map((timeS) => Math.round(this.#x(timeS, width)));
+      const shade = colour(variable(label, this.labels));
+      brush.fillStyle = shade;
+      paint({ label, left, size: right - left, shade });
     }
   }
 
@@ -92,8 +94,9 @@ export class Picture {
     if (this.spectra?.length !== columns) this.spectra = spectrogram(this.samples, columns);
     const rows = this.spectra[0].length;
     const image = new ImageData(columns, rows);
+    const paint = DARK.matches ? glow : ink;
     this.spectra.forEach((column, x) => column.forEach((value, row) => {
-      image.data.set(heat(value), 4 * ((rows - 1 - row) * columns + x));
+      image.data.set(paint(value), 4 * ((rows - 1 - row) * columns + x));
     }));
     const sheet = new OffscreenCanvas(columns, rows);
     sheet.getContext("2d").putImageData(image, 0, 0);
@@ -106,13 +109,12 @@ export class Picture {
     brush.font = "600 12px system-ui, sans-serif";
     brush.textBaseline = "middle";
     brush.textAlign = "center";
-    this.#eachSegment((segment, left, right) => brush.fillRect(left, top, right - left, BAND), brush, width);
-    for (const { label, startS, stopS } of joined(this.segments)) {
-      const [left, right] = [this.#x(startS, width), this.#x(stopS, width)];
-      if (!label || brush.measureText(label).width + 10 > right - left) continue;
-      brush.fillStyle = colour("--card");
-      brush.fillText(label, (left + right) / 2, top + BAND / 2 + 1);
-    }
+    this.#eachStretch(({ label, left, size, shade }) => {
+      brush.fillRect(left, top, size, BAND);
+      if (brush.measureText(label).width + 6 > size) return;
+      brush.fillStyle = inkOn(shade);
+      brush.fillText(label, left + size / 2, top + BAND / 2 + 1);
+    }, brush, width);
   }
 
   #axis(brush, width, top) {
@@ -158,12 +160,12 @@ export function joined(segments) {
   return stretches;
 }
 
-// Nothing, violet, red, yellow: the louder the lighter, and the tint behind shines through silence.
-function heat(value) {
-  const [red, green, blue] = [
-    Math.min(255, 60 + 330 * value),
-    Math.max(0, 420 * (value - 0.42)),
-    150 * Math.sin(Math.PI * Math.min(1, value * 1.15)) + 10,
-  ];
-  return [red, Math.min(255, green), blue, 255 * Math.min(1, value * 1.6)];
+// The louder the lighter in the dark, the darker in the light; the tint behind shines through silence.
+function glow(value) {
+  const violet = 150 * Math.sin(Math.PI * Math.min(1, value * 1.15)) + 10;
+  return [Math.min(255, 60 + 330 * value), Math.max(0, 420 * (value - 0.42)), violet, 255 * Math.min(1, value * 1.6)];
+}
+
+function ink(value) {
+  return [58 - 30 * value, 34 - 20 * value, 120 - 70 * value, 255 * value ** 1.2];
 }
