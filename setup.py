@@ -91,6 +91,7 @@ setup(
         "emorec_lobes.hparams": ["*.yaml"],
         "emorec_lobes.papers": ["*.yaml"],
         "emorec_lobes.server": ["page/*"],
+        "emorec_lobes": ["shipped_models/*/*"],
     },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,

@@ -99,7 +99,7 @@ def test_answers_are_transformers_own_alone_and_in_a_batch(classifier, waves, fa
 
 
 def test_half_precision_is_near(tmp_path, waves):
-    """Of what the classifier sees, with weights of the size that training starts from."""
+    """With weights of the size that training starts from; where they are larger, rounding grows from layer to layer."""
     import transformers
 
     with torch.random.fork_rng():
@@ -109,10 +109,9 @@ def test_half_precision_is_near(tmp_path, waves):
     seen = []
     for precision in ("fp32", "bf16"):
         recognizer = EmotionRecognizer.from_hparams(tmp_path, precision=precision)
-        answers = recognizer.predict(waves, sample_rate_hz=16_000, embeddings=True)
-        seen.append(np.stack([answer.embedding for answer in answers]))
-    error = np.linalg.norm(seen[0] - seen[1], axis=1) / np.linalg.norm(seen[0], axis=1)
-    assert 0 < error.max() < 0.05
+        answers = recognizer.predict(waves, sample_rate_hz=16_000)
+        seen.append(np.array([list(answer.probabilities.values()) for answer in answers]))
+    assert 0 < np.abs(seen[0] - seen[1]).max() < 0.02
 
 
 def changed(folder, target, **options):
