@@ -41,6 +41,7 @@ EXTRAS_REQUIRE = {
     "align": ["pocketsphinx>=5.0.4,<6", "praatio>=6.2,<7"],
     # Weights of a voice detector: features/silero.py has the sha256 of their file, so that no other version fits.
     "vad": ["silero-vad>=6.2.3,<6.2.4"],
+    "onnx": ["onnx>=1.23,<2", "onnxscript>=0.7.2,<0.8", "onnxruntime>=1.31,<2"],
     "tensorboard": ["tensorboard>=2.16,<3"],
     "dev": ["pytest>=8.2,<10", "pytest-xdist>=3.6.1,<4", "ruff>=0.15,<0.18"],
 }

@@ -125,7 +125,8 @@ def write_program(graph: nn.Module, path: Path) -> Program:
 def load_program(path: Path) -> Program:
     """A program that `write_program` wrote; PyTorch alone lacks its LSTM, which keeps free numbers of frames."""
     lstm_layer()
-    return torch.export.load(path).module()
+    # The guards would refuse a single utterance, or segment, of a program that was traced with several, and answers it.
+    return torch.export.load(path).module(check_guards=False)
 
 
 @torch.inference_mode()

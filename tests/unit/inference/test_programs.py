@@ -1,6 +1,7 @@
 """A program answers as its model does, whatever the number of utterances and of frames."""
 
 import re
+import sys
 
 import pytest
 import torch
@@ -34,7 +35,8 @@ def assert_free_sizes(graph, program):
             torch.testing.assert_close(program(*part), graph(*part), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("hparams", [*KINDS[1:2], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS)])
+@pytest.mark.slow
+@pytest.mark.parametrize("hparams", KINDS)
 def test_a_program_of_pytorch_takes_any_size(make_fold, tmp_path, hparams):
     graph, _ = graph_of(make_fold(tmp_path / "fold_1", hparams))
     program = write_program(graph, tmp_path / "model.pt2")
@@ -67,7 +69,7 @@ def test_the_command_writes_both_and_they_are_verified_like_the_rest(fold, tmp_p
 
 
 def test_without_the_libraries_nothing_is_left_behind(fold, tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setattr(programs, "write_program", lambda graph, path: graph)
     assert main(["export", str(fold), "--to", str(tmp_path / "model"), "--onnx"]) == 2
     assert "`--onnx` needs onnxruntime. Run pip install 'emorec[onnx]'." in capsys.readouterr().err
