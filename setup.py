@@ -43,6 +43,7 @@ EXTRAS_REQUIRE = {
     "vad": ["silero-vad>=6.2.3,<6.2.4"],
     "scale": ["ray>=2.50,<3"],
     "tune": ["optuna>=5.0,<6"],
+    "onnx": ["onnx>=1.23,<2", "onnxscript>=0.7.2,<0.8", "onnxruntime>=1.31,<2"],
     "tensorboard": ["tensorboard>=2.16,<3"],
     # FastAPI takes Starlette as it comes, uvicorn the WebSocket library that it finds.
     "serve": [

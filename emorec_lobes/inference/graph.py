@@ -60,7 +60,8 @@ class SpeechGraph(nn.Module):
         counts = (num_frames.unsqueeze(1) - starts).clamp(0, size)  # (B, N)
         if not self.keep_single_frame_tail:
             counts = counts.masked_fill((counts == 1) & (starts > 0), 0)
-        vectors = speaker.unsqueeze(1).expand(-1, num_segments, -1).flatten(0, 1)  # (B, E) -> (B * N, E)
+        owner = torch.arange(counts.numel(), device=layers.device) // num_segments
+        vectors = speaker[owner]  # (B, E) -> (B * N, E)
         valid = counts.flatten().clamp(min=1)  # one of none has no mean, and counts for nothing below
         logits = self.model(segments, vectors, num_valid=valid).logits
         weights = (counts if self.by_frames else counts > 0).float()

@@ -1,7 +1,7 @@
 """A trained model on the disk, opened only after it is checked: a finished fold, or an export of one."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,8 @@ class LoadedModel:
     hparams: dict[str, Any]  # plain data: `labels`, the encoder's, and what else of `Task.keys` it has
     model: nn.Module  # in eval mode, on the CPU
     source: Path
-    temperature: float  # of its probabilities, fitted on validation; 1 where nothing was
-    card: dict[str, Any]  # stamp, scores, corpus and licence of its run, as far as they are known
+    temperature: float = 1.0  # of its probabilities, fitted on validation; 1 where nothing was
+    card: dict[str, Any] = field(default_factory=dict)  # stamp, scores and licence of its run, as far as known
 
 
 def open_model(

@@ -111,9 +111,7 @@ def _listed(folder: Path) -> Mapping[str, Any]:
     others = sorted(path.name for path in folder.iterdir() if path.name not in {*checksums, CHECKSUMS})
     others = [name for name in others if not name.startswith(".")]
     if others:
-        raise ConfigError(
-            f"{folder} must hold nothing but what was exported, but holds {short(others[0])!r}. Delete it."
-        )
+        raise ConfigError(f"{folder} must hold what was exported and no more, but has {short(others[0])!r}. Delete it.")
     return checksums
 
 

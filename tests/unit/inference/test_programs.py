@@ -1,6 +1,7 @@
 """A program answers as its model does, whatever the number of utterances and of frames."""
 
 import re
+import sys
 
 import pytest
 import torch
@@ -34,7 +35,8 @@ def assert_free_sizes(graph, program):
             torch.testing.assert_close(program(*part), graph(*part), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("hparams", [*KINDS[1:2], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS)])
+@pytest.mark.slow
+@pytest.mark.parametrize("hparams", KINDS)
 def test_a_program_of_pytorch_takes_any_size(make_fold, tmp_path, hparams):
     graph, _ = graph_of(make_fold(tmp_path / "fold_1", hparams))
     program = write_program(graph, tmp_path / "model.pt2")
@@ -67,7 +69,7 @@ def test_the_command_writes_both_and_they_are_verified_like_the_rest(fold, tmp_p
 
 
 def test_without_the_libraries_nothing_is_left_behind(fold, tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setattr(programs, "write_program", lambda graph, path: graph)
     assert main(["export", str(fold), "--to", str(tmp_path / "model"), "--onnx"]) == 2
     assert "`--onnx` needs onnxruntime. Run pip install 'emorec[onnx]'." in capsys.readouterr().err
@@ -82,4 +84,27 @@ def test_a_program_that_answers_otherwise_is_refused(fold):
 
     with pytest.raises(DataError, match=r"model\.x must answer as the model does"):
         compared(graph, program, "model.x")
-    assert compared(graph, graph, "model.x").startswith("model.x: largest |dp| 0 over 4 batches")
+    assert compared(graph, graph, "model.x").startswith("model.x: largest |dp| 0 over 16 random utterances of 16;")
+
+
+class Chaos(torch.nn.Module):
+    """Answers by a wave so short that rounding decides the first utterance's answer."""
+
+    def forward(self, features):
+        wave = (features * torch.tensor([[1e9], [1.0], [1.0]])).sin().mean(1)
+        return torch.stack([wave, -wave], dim=1).softmax(1)
+
+    def example(self, generator):
+        return (torch.rand(3, 50, generator=generator),)
+
+
+def test_where_the_last_digits_decide_a_program_is_not_blamed():
+    chaos = Chaos()
+
+    def program(features):
+        return chaos(features.double()).float()
+
+    features = chaos.example(torch.Generator().manual_seed(1))[0]
+    assert (program(features) - chaos(features)).abs().amax(1)[0] > 0.01
+    line = compared(chaos, program, "model.x")
+    assert "over 8 random utterances of 12" in line
