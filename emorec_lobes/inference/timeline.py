@@ -37,8 +37,8 @@ class Timeline:
     -------
     >>> sad = Segment(0.0, 1.0, "sad", {"angry": 0.25, "sad": 0.75})
     >>> timeline = Timeline((sad, Segment(1.0, 1.5, "sad", {"angry": 0.5, "sad": 0.5})), 2.0, ("angry", "sad"), "a.wav")
-    >>> print(timeline.to_audacity(), end="")
-    0.000000	1.500000	sad
+    >>> timeline.to_audacity().split()
+    ['0.000000', '1.500000', 'sad']
     >>> print(timeline.to_rttm(), end="")
     SPEAKER a.wav 1 0.000 1.500 <NA> <NA> sad <NA> <NA>
     """
