@@ -1,6 +1,7 @@
 """`emorec predict`: the emotion of audio files and texts, by a model that a run has trained."""
 
 import argparse
+import os
 from pathlib import Path
 
 HELP = "recognise the emotion of audio files, folders and texts with a trained model"
@@ -29,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes answers as they come, and what failed to stderr at the end; 1 if anything did."""
+    # oneDNN prepares something for every new length, and keeps a thousand of these: hundreds of MB in a long list.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     from emorec_lobes.inference.predicting import predict_files
 
     names = ("batch_size", "precision", "device", "enrol", "encoder", "text_encoder")

@@ -18,7 +18,7 @@ from emorec_lobes.units import Seconds
 Source = str | Path | bytes | BinaryIO
 
 # Numbers decoded at a time, over all channels: what a header claims must not decide how much memory is taken.
-_BLOCK_VALUES = 1 << 20
+_BLOCK_VALUES = 1 << 18
 _CLIPPED = 0.999  # of full scale
 # What writers put into a wav header when they do not know the length yet.
 _UNKNOWN_BYTES = 0x7FFF0000

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from emorec_lobes.errors import ConfigError, DataError, UnavailableError, not_one_of
-from emorec_lobes.features.huggingface_batch import FP32, Precise, masks_padding, standardise, together
+from emorec_lobes.features.huggingface_batch import masks_padding, standardise, together
 from emorec_lobes.features.huggingface_folder import content_identity, is_hub_id, locate_model, normalises_input
+from emorec_lobes.features.huggingface_precision import FP32, Precise
 from emorec_lobes.units import FRAME_SHIFT_S, HOP_SAMPLES, MIN_SAMPLES, SAMPLE_RATE_HZ, Seconds, num_frames
 
 PADDINGS = ("centred", "authors")

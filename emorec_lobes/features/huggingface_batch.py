@@ -5,15 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import parametrize
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.lengths import frames_to_mask
-
-FP32, BF16 = "fp32", "bf16"
-PRECISIONS = (FP32, BF16)
 
 # Of these, frames see each other only where the mask is: behind convolutions that each normalise a frame by itself.
 _MASKABLE = ("wav2vec2", "hubert", "wavlm", "unispeech-sat")
@@ -76,44 +71,3 @@ def together(inputs: Sequence[Tensor], forward: Callable[[Tensor, Tensor | None]
 def standardise(wave: Tensor) -> Tensor:
     """Zero mean and unit variance over the signal, as the models' own processor does it."""
     return (wave - wave.mean()) / (wave.var(correction=0) + 1e-7).sqrt()
-
-
-class Precise(nn.Module):
-    """A model at a precision: `bf16` is for its matrices and convolutions, while sums and norms stay at `fp32`.
-
-    Weights are converted once, and what computes a weight anew at each call computes it for the last time.
-
-    Arguments
-    ---------
-    model : torch.nn.Module
-        Changed in place.
-    precision : str
-        `fp32` or `bf16`.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such precision.
-
-    Example
-    -------
-    >>> Precise(nn.Linear(4, 2), "bf16")(torch.zeros(3, 4)).dtype
-    torch.bfloat16
-    """
-
-    def __init__(self, model: nn.Module, precision: str = FP32) -> None:
-        super().__init__()
-        if precision not in PRECISIONS:
-            raise ConfigError(not_one_of("precision", precision, PRECISIONS))
-        self.model = model.eval()
-        self.is_bf16 = precision == BF16
-        for module in list(model.modules()) if self.is_bf16 else ():
-            if isinstance(module, nn.Linear | nn.Conv1d):
-                if parametrize.is_parametrized(module, "weight"):
-                    parametrize.remove_parametrizations(module, "weight")
-                module.to(torch.bfloat16)
-
-    def forward(self, waves: Tensor, **options: Any) -> Any:
-        """What the model gives."""
-        with torch.autocast(waves.device.type, torch.bfloat16, enabled=self.is_bf16):
-            return self.model(waves, **options)

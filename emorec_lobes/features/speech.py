@@ -9,8 +9,8 @@ from torch import Tensor
 from emorec_lobes.errors import ConfigError, UnavailableError, not_one_of
 from emorec_lobes.features import huggingface, resemblyzer
 from emorec_lobes.features.huggingface import PADDINGS, HuggingFaceEncoder, check_sizes
-from emorec_lobes.features.huggingface_batch import FP32
 from emorec_lobes.features.huggingface_folder import is_hub_id, locate_model
+from emorec_lobes.features.huggingface_precision import FP32
 from emorec_lobes.features.mel import NUM_MELS, MelSpectrogram
 from emorec_lobes.features.resemblyzer import ResemblyzerEncoder
 from emorec_lobes.features.store import StoreHeader

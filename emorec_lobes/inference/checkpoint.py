@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from emorec_lobes.errors import ConfigError, UnavailableError
 from emorec_lobes.features.huggingface import first_line, quiet
-from emorec_lobes.features.huggingface_batch import Precise, masks_padding, standardise, together
+from emorec_lobes.features.huggingface_batch import masks_padding, standardise, together
 from emorec_lobes.features.huggingface_folder import CONFIG, normalises_input
+from emorec_lobes.features.huggingface_precision import Precise
 from emorec_lobes.inference.batch import Batch, Scores, Tap, check_finite
 from emorec_lobes.inference.model_folder import LoadedModel
 from emorec_lobes.units import SAMPLE_RATE_HZ

@@ -1,13 +1,13 @@
 """Runs a model over any number of utterances: in batches of about one length, each answer its utterance's own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
 
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
-from emorec_lobes.features.huggingface_batch import PRECISIONS
+from emorec_lobes.features.huggingface_precision import PRECISIONS
 from emorec_lobes.inference.batch import Batch, by_length
 from emorec_lobes.inference.checkpoint import SHAPE, CheckpointSystem
 from emorec_lobes.inference.disentangled import DisentangledSystem
@@ -92,14 +92,25 @@ class Engine:
         return found
 
     def rows(self, waves: Sequence[Tensor]) -> np.ndarray:
-        """Probabilities (B, K); a row of NaN where a wave cannot be judged, e.g. since its detector hears no voice."""
+        """Probabilities (B, K); a row of NaN where a wave cannot be judged, e.g. since its detector hears no voice.
+
+        What is computed together has a size that is a power of two: for each new shape oneDNN prepares something, and
+        keeps it, so that the windows of a long recording would take more and more memory.
+        """
+        parts, start = [], 0
+        for size in _powers_of_two(len(waves), self._batch_size):
+            parts.append(self._rows(waves[start : start + size]))
+            start += size
+        return np.concatenate(parts)
+
+    def _rows(self, waves: Sequence[Tensor]) -> np.ndarray:
         names = [f"window {index}" for index in range(len(waves))]
         try:
             return np.stack([each.probabilities for each in self.scores(waves, [None] * len(waves), names)])
         except DataError:
             if len(waves) == 1:
                 return np.full((1, self._num_labels), np.nan)
-            return np.concatenate([self.rows([wave]) for wave in waves])
+            return np.concatenate([self._rows([wave]) for wave in waves])
 
     def enrol(self, heard: Sequence[Heard]) -> None:
         """Learns a speaker from their audio."""
@@ -109,3 +120,13 @@ class Engine:
     def _batches(self, batch: Batch) -> list[list[int]]:
         sizes = map(len, batch.waves) if self.system.takes_audio else (len(text or "") for text in batch.texts)
         return list(by_length([max(1, size) for size in sizes], self._batch_size, _BATCH_SAMPLES))
+
+
+def _powers_of_two(count: int, largest: int) -> Iterator[int]:
+    """Sizes that add up to `count`: as large as they may be, none above `largest`."""
+    size = 1 << (largest.bit_length() - 1)
+    while count:
+        while size > count:
+            size //= 2
+        yield size
+        count -= size

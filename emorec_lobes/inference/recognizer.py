@@ -11,7 +11,7 @@ from torch import Tensor
 
 from emorec_lobes.errors import ConfigError, DataError
 from emorec_lobes.features.audio_reader import AudioReader
-from emorec_lobes.features.huggingface_batch import FP32
+from emorec_lobes.features.huggingface_precision import FP32
 from emorec_lobes.features.speech import check_device
 from emorec_lobes.inference.checkpoint import is_checkpoint, open_checkpoint
 from emorec_lobes.inference.engine import Engine

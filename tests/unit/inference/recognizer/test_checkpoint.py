@@ -104,7 +104,8 @@ def test_half_precision_is_near(tmp_path, waves):
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        config = transformers.Wav2Vec2Config(**_SIZES | _LARGE | {"initializer_range": 0.02})
+        wide = {"hidden_size": 64, "conv_dim": (64,) * 7, "initializer_range": 0.02}
+        config = transformers.Wav2Vec2Config(**_SIZES | _LARGE | wide)
         transformers.Wav2Vec2ForSequenceClassification(config).save_pretrained(tmp_path)
     seen = []
     for precision in ("fp32", "bf16"):
