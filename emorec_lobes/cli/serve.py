@@ -15,6 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from emorec_lobes.server.limits import Limits
 
     parser.add_argument("--model", metavar="M", help="a run's fold_<k>, an exported folder, or a hub id")
+    parser.add_argument("--precision", default="fp32", help="fp32, or bf16 with Hugging Face models")
+    parser.add_argument("--encoder", metavar="DIR", help="the model's encoder, where it is a folder elsewhere now")
+    parser.add_argument("--text-encoder", metavar="DIR", help="likewise, that of its texts")
+    parser.add_argument("--enrol", type=Path, metavar="DIR", help="a folder with more audio of the one speaker served")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="0 takes a free one (default: 8000)")
@@ -52,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
         from emorec_lobes.inference.recognizer import EmotionRecognizer
         from emorec_lobes.inference.shipped import shipped_model
 
+        options = {name: getattr(args, name) for name in ("device", "precision", "encoder", "text_encoder", "enrol")}
         durations = {"max_duration_s": limits.max_audio_s, "max_timeline_s": limits.max_audio_s}
-        model = shipped_model() if args.model is None else args.model
-        recognizer = EmotionRecognizer.from_hparams(model, device=args.device, **durations)
+        recognizer = EmotionRecognizer.from_hparams(args.model or shipped_model(), **options, **durations)
         serve(recognizer, limits, port, token)
     return 0

@@ -106,10 +106,9 @@ def test_nothing_runs_on_when_the_server_is_killed():
 
 
 def test_a_trained_model_answers_over_http_as_it_does_in_python(train, tmp_path, tones):
-    pytest.importorskip("emorec_lobes.inference.sources")
     from emorec_lobes.inference.recognizer import EmotionRecognizer
 
-    assert train(tmp_path / "run", folds=1)[0] == 0
+    assert train(tmp_path / "run", fold=1, number_of_updates=10)[0] == 0
     fold = tmp_path / "run" / "fold_1"
     recognizer = EmotionRecognizer.from_hparams(fold)
     token = "correct-horse-battery-staple"
