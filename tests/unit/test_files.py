@@ -84,3 +84,10 @@ def test_what_is_no_json_is_one_line(tmp_path, text):
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(DataError, match="is not valid JSON"):
         read_json(path, "the recipe")
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path):
+    path = tmp_path / "a.json"
+    path.symlink_to(path)
+    with pytest.raises(DataError, match=r"a\.json cannot be read \(Too many levels of symbolic links\)\. Make it again"):
+        read_json(path, "the recipe")
