@@ -60,9 +60,8 @@ def test_a_folder_is_free_when_its_holder_is_killed_although_a_process_forked_fr
     holder = os.fork()
     if holder == 0:
         with locked(tmp_path, "run"):
-            child = os.fork()
-            if child:
-                os.write(writing, str(child).encode())
+            if not os.fork():
+                os.write(writing, str(os.getpid()).encode())  # itself, so that it has begun
             time.sleep(60)
             os._exit(0)
     child = int(os.read(reading, 20))
