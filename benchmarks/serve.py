@@ -3,9 +3,9 @@
     python benchmarks/serve.py [--model M] [--clients N [N ...]] [--requests N] [--rounds N] [--seconds S]
 
 `emorec serve` runs as a process of its own, once with batches and once with `--batch-size 1`; both get the same
-requests, in turns, from so many clients, of which each sends its next one when it has its answer. Every answer is compared with
-the one that its recording got alone: one that went to another request would be seen. README.md beside this file says
-how to read the table.
+requests, in turns, from so many clients, of which each sends its next one when it has its answer. Every answer is
+compared with the one that its recording got alone: one that went to another request would be seen. README.md beside
+this file says how to read the table.
 """
 
 import argparse

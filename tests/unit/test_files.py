@@ -88,5 +88,7 @@ def test_what_is_no_json_is_one_line(tmp_path, text):
 def test_what_cannot_be_read_is_one_line(tmp_path):
     path = tmp_path / "a.json"
     path.symlink_to(path)
-    with pytest.raises(DataError, match=r"a\.json cannot be read \(Too many levels of symbolic links\)\. Make it again"):
+    with pytest.raises(
+        DataError, match=r"a\.json cannot be read \(Too many levels of symbolic links\)\. Make it again"
+    ):
         read_json(path, "the recipe")
