@@ -72,9 +72,7 @@ def check_values(file: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         is_open = value is None and (file[key] is None or key in _OPTIONAL.keys() - _NULL_IN_FILE)
         kind = _OPTIONAL.get(key) or _kind(file[key])
         if isinstance(file[key], Mapping) and _kind(file[key]) is None and not isinstance(value, Mapping | None):
-            raise ConfigError(
-                f"`{key}` must be arguments of what it builds, but is {value!r} instead. Change it."
-            )
+            raise ConfigError(f"`{key}` must be arguments of what it builds, but is {value!r} instead. Change it.")
         if kind is None or is_open:
             continue
         least = (0 if kind is float or key in _MAY_BE_0 else 1) if kind in (int, float) else None
