@@ -236,7 +236,7 @@ def loop_table(batch_size: int, side: Side, steps: int) -> None:
 
 
 def loss_table(batch_size: int, chosen: Sequence[Side], updates: int) -> None:
-    """How far each side's running loss goes from the plain loop's, from the same weights on the same batches."""
+    """How far the last side's running loss goes from the plain loop's, from the same weights on the same batches."""
     print(f"\n| batch | who | first {RUNNING} | last {RUNNING} of {updates} | largest difference |")
     print("|--:|---|--:|--:|--:|")
     reference = None
@@ -273,7 +273,7 @@ def run(argv: Sequence[str] | None = None) -> int:
                 side.measured += side.ask("updates", 1)
             step_table(batch_size, chosen)
             if args.loss_updates:
-                loss_table(batch_size, chosen, args.loss_updates)
+                loss_table(batch_size, [chosen[0], chosen[-1]], args.loss_updates)
             loop_table(batch_size, chosen[-1], args.steps)
     return 0
 

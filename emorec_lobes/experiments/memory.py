@@ -11,8 +11,8 @@ def keep_freed_memory() -> bool:
     """Keeps what this process frees, rather than giving it back and having every page cleared anew.
 
     An update allocates and frees hundreds of megabytes of gradients and activations, and the system clears what it
-    hands out: of a wide model on few utterances that is a third of the time. No number changes. The process stays as
-    large as it ever was.
+    hands out anew: 122,668 pages in each update of ser_small with two utterances, and none from the fourth one on where
+    they are kept. No number changes. The process stays as large as it ever was.
 
     Returns
     -------
