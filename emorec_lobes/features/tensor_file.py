@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from torch import Tensor
 from emorec_lobes.errors import StoreError
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32, "int8": torch.int8, "uint8": torch.uint8}
+INT8 = "int8"
 _SAFETENSORS_NAMES = {"float16": "F16", "float32": "F32", "int8": "I8", "uint8": "U8"}
 
 # safetensors: 8 bytes with the header's length, the header (JSON), the tensors.
@@ -75,7 +75,8 @@ def read_single(
 ) -> Tensor:
     """As `read_tensor`, in single precision whatever the file's; `int8` is multiplied by its `scales`, (*shape[:-1]).
 
-    Converts each block as it comes, so that the file's own numbers never take memory of their own.
+    The kernel is told of all that is wanted, and each block is converted while it fetches the next: the file's own
+    numbers never leave the processor's cache.
 
     Example
     -------
@@ -90,11 +91,13 @@ def read_single(
     """
     start, stop = _bounds(path, shape[0], start, stop)
     rows = _empty((stop - start, *shape[1:]), "float32")
-    step = max(1, _BLOCK_BYTES // (math.prod(shape[1:]) * DTYPES[dtype].itemsize))
+    buffer = _empty((max(1, _BLOCK_BYTES // _row_bytes(dtype, shape)), *shape[1:]), dtype)
     with _opened(path) as file:
-        scales = file.rows("scales", "float32", shape[:-1], start, stop) if dtype == "int8" else None
-        for first in range(start, stop, step):
-            block = file.rows(name, dtype, shape, first, min(first + step, stop))
+        scales = file.rows("scales", "float32", shape[:-1], start, stop) if dtype == INT8 else None
+        file.announce(name, dtype, shape, start, stop)
+        for first in range(start, stop, len(buffer)):
+            block = buffer[: stop - first]
+            file.fill(block, name, dtype, shape, first)
             target = slice(first - start, first - start + len(block))
             if scales is None:
                 rows[target] = block
@@ -109,25 +112,38 @@ class _File:
 
     path: Path
     descriptor: int
-    tensors: dict[str, Any]  # name -> dtype, shape, data_offsets
+    tensors: dict[str, tuple[str, tuple[int, ...], int]]  # name -> dtype, shape, where it begins in the data
     data: int  # where the tensors begin
 
     def rows(self, name: str, dtype: str, shape: tuple[int, ...], start: int, stop: int) -> Tensor:
         """Some rows of a tensor, which must be of this type and shape."""
-        tensor = self.tensors.get(name)
-        if tensor is None:
-            raise _damaged(self.path, f"no tensor {name!r} in its header")
-        found, wanted = (tensor["dtype"], tuple(tensor["shape"])), (_SAFETENSORS_NAMES[dtype], shape)
-        if found != wanted:
-            raise _damaged(self.path, f"`{name}` is {found} and must be {wanted}")
         rows = _empty((stop - start, *shape[1:]), dtype)
-        row_bytes = math.prod(shape[1:]) * rows.element_size()
-        offset = self.data + tensor["data_offsets"][0] + start * row_bytes
+        self.fill(rows, name, dtype, shape, start)
+        return rows
+
+    def fill(self, rows: Tensor, name: str, dtype: str, shape: tuple[int, ...], start: int) -> None:
+        """Reads as many rows of a tensor as are to be filled."""
+        offset = self._offset(name, dtype, shape, start)
         try:
             _read_into(memoryview(rows.flatten().view(torch.uint8).numpy()), self.descriptor, offset)
         except (OSError, EOFError) as error:
             raise _damaged(self.path, str(error)) from None
-        return rows
+
+    def announce(self, name: str, dtype: str, shape: tuple[int, ...], start: int, stop: int) -> None:
+        """Tells the kernel what is going to be read, and nothing behind it."""
+        if hasattr(os, "posix_fadvise"):
+            begin, end = (self._offset(name, dtype, shape, row) for row in (start, stop))
+            os.posix_fadvise(self.descriptor, begin, end - begin, os.POSIX_FADV_WILLNEED)
+
+    def _offset(self, name: str, dtype: str, shape: tuple[int, ...], row: int) -> int:
+        """Where a row begins in the file."""
+        tensor = self.tensors.get(name)
+        if tensor is None:
+            raise _damaged(self.path, f"no tensor {name!r} in its header")
+        wanted = (_SAFETENSORS_NAMES[dtype], shape)
+        if tensor[:2] != wanted:
+            raise _damaged(self.path, f"`{name}` is {tensor[:2]} and must be {wanted}")
+        return self.data + tensor[2] + row * _row_bytes(dtype, shape)
 
 
 @contextmanager
@@ -143,24 +159,27 @@ def _opened(path: Path) -> Iterator[_File]:
         os.close(descriptor)
 
 
-def _header(path: Path, descriptor: int) -> tuple[dict[str, Any], int]:
-    """The tensors of a file, and where they begin."""
-    size = os.fstat(descriptor).st_size
+def _header(path: Path, descriptor: int) -> tuple[dict[str, tuple[str, tuple[int, ...], int]], int]:
+    """The tensors of a file, and where their data begin."""
     try:
+        size = os.fstat(descriptor).st_size
         length = int.from_bytes(os.pread(descriptor, _PREFIX_BYTES, 0), "little")
         header = json.loads(os.pread(descriptor, min(length, size), _PREFIX_BYTES))
-        tensors = {key: item for key, item in header.items() if key != "__metadata__"}
-        end = max(item["data_offsets"][1] for item in tensors.values())
-        for item in tensors.values():
-            _ = item["dtype"], tuple(item["shape"])
+        header.pop("__metadata__", None)
+        tensors = {key: (item["dtype"], tuple(item["shape"]), item["data_offsets"][0]) for key, item in header.items()}
+        end = max(item["data_offsets"][1] for item in header.values())
     except OSError as error:
         raise _damaged(path, str(error)) from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         raise _damaged(path, "no header of tensors") from None
     data = _PREFIX_BYTES + length
     if data + end != size:
         raise _damaged(path, f"{size} bytes, must be {data + end}")
     return tensors, data
+
+
+def _row_bytes(dtype: str, shape: tuple[int, ...]) -> int:
+    return math.prod(shape[1:]) * DTYPES[dtype].itemsize
 
 
 def _bounds(path: Path, num_rows: int, start: int, stop: int | None) -> tuple[int, int]:
