@@ -1,6 +1,7 @@
 """What every Brain shares: nominal epochs of N updates, checkpoints, resume; and the scores of those of emotions."""
 
 import json
+import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -126,6 +127,16 @@ class UpdatesBrain(sb.Brain):
             self.optimizers_step()
         self.on_fit_batch_end(batch, outputs, loss, should_step)
         return loss.detach()
+
+    def optimizers_step(self) -> None:
+        """SpeechBrain's; where nothing limits the gradients' norm, they are not gone through twice to find that out."""
+        if self.max_grad_norm < math.inf or self.scaler.is_enabled() or self.skip_nonfinite_grads:
+            super().optimizers_step()
+            return
+        for optimizer in self.freeze_optimizers(self.optimizers_dict).values():
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.optimizer_step += 1
 
     def update_average(self, loss: Tensor, avg_loss: float) -> float:
         """The loss shown in the progress bar, read every `loss_read_interval` updates and checked there."""

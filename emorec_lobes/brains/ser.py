@@ -31,10 +31,11 @@ class SERBrain(EmotionBrain):
 
     def compute_forward(self, batch: Any, stage: sb.Stage) -> Any:
         """Model output of a batch of crops, or log-probabilities (B, K) of whole utterances."""
-        batch = batch.to(self.device)
+        batch = batch.to(self.device, non_blocking=True)  # an accelerator's work goes on while the next one comes
         if stage is sb.Stage.TRAIN:
             phones = batch.phones.data if self.reconstructs else None
-            num_valid = batch.num_valid.to(self.device)  # SpeechBrain moves tensors, and this was made of numbers
+            # Not by the line above: SpeechBrain moves what was a tensor in each item, and this was a number.
+            num_valid = batch.num_valid.to(self.device, non_blocking=True)
             layers = batch.layers.data
             if self.hparams.spec_augment:
                 layers = self.hparams.layer_augment(layers)
@@ -43,7 +44,7 @@ class SERBrain(EmotionBrain):
 
     def compute_objectives(self, predictions: Any, batch: Any, stage: sb.Stage) -> Tensor:
         """The training loss, or the mean negative log-likelihood of the utterances."""
-        targets = batch.target.data.to(self.device)  # classes, or shares of them in training
+        targets = batch.target.data.to(self.device, non_blocking=True)  # classes, or shares of them in training
         if stage is not sb.Stage.TRAIN:
             self.log_probabilities(batch.id, predictions.exp(), targets)
             return nll_loss(predictions, targets)
@@ -51,7 +52,7 @@ class SERBrain(EmotionBrain):
         loss = self.hparams.emotion_weight * emotion
         terms = {"emotion": emotion}
         if self.reconstructs:
-            num_valid = batch.num_valid.to(self.device) if self.hparams.masked else None
+            num_valid = batch.num_valid.to(self.device, non_blocking=True) if self.hparams.masked else None
             target = batch.mel.data
             terms["mel_first"] = self.hparams.reconstruction_loss(predictions.mel_first, target, num_valid)
             terms["mel"] = self.hparams.reconstruction_loss(predictions.mel, target, num_valid)

@@ -22,6 +22,7 @@ from emorec_lobes.dataio.sampler import DrawSampler
 from emorec_lobes.errors import UnavailableError
 from emorec_lobes.experiments.checkpoints import AtomicCheckpointer
 from emorec_lobes.experiments.fingerprint import num_processes
+from emorec_lobes.experiments.memory import keep_freed_memory
 from emorec_lobes.files import write_atomically
 
 AnyBrain = TypeVar("AnyBrain", bound=UpdatesBrain)
@@ -47,7 +48,7 @@ def make_brain(
     hparams["epoch_counter"] = EpochCounter(ceil(hparams["number_of_updates"] / hparams["updates_per_validation"]))
     hparams["tensorboard_logger"] = tensorboard_logger(folder) if hparams["tensorboard"] else None
     recoverables = {**hparams["modules"], "epoch_counter": hparams["epoch_counter"]}
-    return brain_class(
+    brain = brain_class(
         modules=hparams["modules"],
         opt_class=hparams["opt_class"],
         hparams=hparams,
@@ -55,6 +56,9 @@ def make_brain(
         checkpointer=AtomicCheckpointer(folder / "save", recoverables=recoverables),
         has_valid=has_valid,
     )
+    if brain.device_type == "cpu":
+        keep_freed_memory()
+    return brain
 
 
 def training_loader(

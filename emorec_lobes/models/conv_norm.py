@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from emorec_lobes.errors import ConfigError, not_one_of
+from emorec_lobes.models.half_precision import convolve
 from emorec_lobes.ranks import sum_over_ranks
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, None: nn.Identity}
@@ -100,7 +101,7 @@ class ConvNorm(nn.Module):
         """Maps (B, T, C) to (B, T, C'); only frames under the (B, T) mask enter the batch statistics."""
         # Both transposes are views, and the second undoes the first of a next block: a stack of blocks copies nothing.
         x = x.transpose(1, 2)  # (B, T, C) -> (B, C, T)
-        x = self.activation(masked_batch_norm(self.conv(x), self.norm, mask))
+        x = self.activation(masked_batch_norm(convolve(self.conv, x), self.norm, mask))
         return x.transpose(1, 2)  # (B, C, T) -> (B, T, C)
 
 

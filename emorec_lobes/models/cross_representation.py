@@ -19,6 +19,7 @@ from emorec_lobes.lengths import frames_to_mask
 from emorec_lobes.models.classifier import EmotionClassifier
 from emorec_lobes.models.conv_norm import ConvStack
 from emorec_lobes.models.decoder import Decoder, PostNet
+from emorec_lobes.models.half_precision import recur
 from emorec_lobes.models.layer_mix import LayerMix
 from emorec_lobes.models.phone_encoder import PhoneEncoder
 from emorec_lobes.models.statistics_pooling import StatisticsPooling
@@ -136,7 +137,7 @@ class ContentEncoder(nn.Module):
         if mask is not None:
             features = features.masked_fill(~mask.unsqueeze(-1), 0)
         speaker = speaker.unsqueeze(1).expand(-1, features.shape[1], -1)  # (B, E) -> (B, T, E)
-        states, _ = self.lstm(self.convs(torch.cat((features, speaker), dim=-1), mask))
+        states = recur(self.lstm, self.convs(torch.cat((features, speaker), dim=-1), mask))
         return down_sample(states, self.frames_per_code)
 
 

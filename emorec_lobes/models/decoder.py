@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from emorec_lobes.models.conv_norm import ConvStack
+from emorec_lobes.models.half_precision import recur
 
 
 class Decoder(nn.Module):
@@ -88,9 +89,8 @@ class Decoder(nn.Module):
         """
         codes = codes.repeat_interleave(self.frames_per_code, dim=1)  # (B, N, Z) -> (B, T, Z)
         speaker = speaker.unsqueeze(1).expand(-1, codes.shape[1], -1)  # (B, E) -> (B, T, E)
-        x, _ = self.lstm_in(torch.cat((codes, speaker, phones), dim=-1))
-        x, _ = self.lstm_out(self.convs(x, mask))
-        return self.projection(x)
+        x = recur(self.lstm_in, torch.cat((codes, speaker, phones), dim=-1))
+        return self.projection(recur(self.lstm_out, self.convs(x, mask)))
 
 
 class PostNet(nn.Module):

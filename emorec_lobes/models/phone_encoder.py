@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from emorec_lobes.models.conv_norm import ConvStack
+from emorec_lobes.models.half_precision import recur
 
 
 class PhoneEncoder(nn.Module):
@@ -74,5 +75,4 @@ class PhoneEncoder(nn.Module):
         one_hot = F.one_hot(phones.long(), self.num_phones)  # (B, T) -> (B, T, P)
         if mask is not None:
             one_hot = one_hot * mask.unsqueeze(-1)
-        encoded, _ = self.lstm(self.convs(one_hot.to(self.lstm.weight_ih_l0.dtype), mask))
-        return encoded
+        return recur(self.lstm, self.convs(one_hot.to(self.lstm.weight_ih_l0.dtype), mask))

@@ -31,7 +31,7 @@ class Model(nn.Module):
 class Batch(SimpleNamespace):
     """Whatever the dataset yields, without moving."""
 
-    def to(self, device):
+    def to(self, device, non_blocking=False):
         return self
 
 

@@ -1,0 +1,34 @@
+"""A process that keeps what it frees has no page cleared anew."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+COUNT = """
+import resource, sys, torch
+from emorec_lobes.experiments.memory import keep_freed_memory
+
+if sys.argv[1] == "kept":
+    assert keep_freed_memory()
+
+def faults(times):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(times):
+        large = torch.ones(16 * 2**20)  # 64 MiB, 16384 pages
+        del large
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+faults(20)  # until a place of the right size has been left free
+print(faults(5))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the switches are glibc's")
+def test_freed_memory_is_used_again_without_being_cleared():
+    counts = {
+        how: int(subprocess.run([sys.executable, "-c", COUNT, how], capture_output=True, text=True, check=True).stdout)
+        for how in ("given back", "kept")
+    }
+    assert counts["kept"] < 100 < counts["given back"]
