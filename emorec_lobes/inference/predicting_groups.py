@@ -1,4 +1,4 @@
-"""`emorec predict --engine ray`: the groups in which one process would ask, each on some core of a cluster."""
+"""`emorec predict --jobs` and `--engine ray`: the groups in which one process would ask, each in one of several."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 from emorec_lobes.inference.answer_rows import written
 from emorec_lobes.inference.answering import Asking, Item
 from emorec_lobes.inference.recognizer import EmotionRecognizer
-from emorec_lobes.scale.confined import at_most
+from emorec_lobes.scale.confined import at_most, in_processes
 from emorec_lobes.scale.mapping import on_ray
 
 
@@ -42,12 +42,28 @@ class Wanted:
         return Asking.group_size(dict(self.options)["batch_size"]) if self.windows is None else 1
 
 
-def answers_on_ray(wanted: Wanted, items: Sequence[Item]) -> Iterator[tuple[list[str], list[str]]]:
-    """What is to be written of each group of files, in their order, and a line for each that failed."""
+def answers_of_groups(
+    wanted: Wanted, items: Sequence[Item], jobs: int, engine: str
+) -> Iterator[tuple[list[str], list[str]]]:
+    """What is to be written of each group of files, in their order, and a line for each that failed.
+
+    Arguments
+    ---------
+    wanted : Wanted
+    items : sequence of (file, text)
+    jobs : int
+        Processes; on Ray, 0 is as many as the cluster has cores or GPUs.
+    engine : str
+        `local` or `ray`.
+    """
     size = wanted.group_size
     groups = [list(items[start : start + size]) for start in range(0, len(items), size)]
-    on_gpu = dict(wanted.options)["device"] != "cpu"
-    for rows in on_ray(partial(_answered, wanted), _lost, groups, on_gpu=on_gpu):
+    work = partial(_answered, wanted)
+    if engine == "ray":
+        answers = on_ray(work, _lost, groups, jobs, on_gpu=dict(wanted.options)["device"] != "cpu")
+    else:
+        answers = in_processes(work, _lost, groups, jobs)
+    for rows in answers:
         yield [text for text, has_failed in rows if not has_failed], [text for text, has_failed in rows if has_failed]
 
 
