@@ -18,7 +18,7 @@ _TEXT = ("google-bert/bert-large-uncased", 1, 1024)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("--manifest", type=Path, required=True, metavar="IN.json", help="made by `emorec prepare`")
-    parser.add_argument("--data-folder", type=Path, required=True, metavar="DIR", help="where the corpus lies")
+    parser.add_argument("--data-folder", required=True, metavar="DIR", help="where the corpus lies; may be a URL")
     parser.add_argument("--to", type=Path, required=True, metavar="FEATURES", help="folder of the feature stores")
 
     encoder = parser.add_argument_group("encoder", f"by default {_SPEECH[0]}, or of tokens {_TEXT[0]}")

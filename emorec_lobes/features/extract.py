@@ -17,21 +17,18 @@ from tqdm import tqdm
 
 from emorec_lobes.corpora.manifest import DATA_ROOT, Utterance
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
+from emorec_lobes.features.extract_ray import extract_on_ray
 from emorec_lobes.features.spec import ExtractionSpec, Extractor, TextSpec
 from emorec_lobes.features.spectrum_spec import SpectrumSpec
 from emorec_lobes.features.store import FeatureStore, disk_errors
 from emorec_lobes.features.wave_copy import stretched
 from emorec_lobes.files import locked, write_json
-from emorec_lobes.scale.confined import at_most, end_with_parent
-from emorec_lobes.scale.mapping import on_ray
+from emorec_lobes.scale.confined import end_with_parent
+from emorec_lobes.scale.paths import is_remote
 from emorec_lobes.units import num_frames
 
 FAILED = "failed.json"
 ENGINES = ("local", "ray")
-
-_GROUP = 16  # utterances that Ray hands over together
-# What an utterance may take on Ray before its worker is ended: loading the encoder, and a multiple of its duration.
-_STALLED_S, _STALLED_RATIO = 600, 60
 
 Spec = ExtractionSpec | TextSpec | SpectrumSpec
 
@@ -49,7 +46,7 @@ class _Job:
 
 def extract(
     utterances: Mapping[str, Utterance],
-    data_folder: Path,
+    data_folder: Path | str,
     root: Path,
     spec: Spec,
     workers: int = 0,
@@ -68,8 +65,8 @@ def extract(
     ---------
     utterances : mapping
         id -> `Utterance`.
-    data_folder : Path
-        Fills in `{data_root}`.
+    data_folder : Path or str
+        Fills in `{data_root}`: a folder, or the URL of one in an object store.
     root : Path
         Folder of the stores; one extraction at a time fills it, and another one waits.
     spec : ExtractionSpec, SpectrumSpec or TextSpec
@@ -100,7 +97,7 @@ def extract(
         raise ConfigError(f"`workers` must be 0 or more, but is {workers} instead. Use 0 for this process alone.")
     if engine not in ENGINES:
         raise ConfigError(not_one_of("engine", engine, ENGINES))
-    data_folder, root = Path(data_folder), Path(root)
+    data_folder, root = data_folder if is_remote(data_folder) else Path(data_folder), Path(root)
     stores = spec.open(root)
     if not _jobs(utterances, data_folder, stores, spec):
         return stores
@@ -116,7 +113,8 @@ def extract(
         work = (data_folder, root, spec)
         chunks = _chunks(jobs, spec.batches(utterances))
         if engine == "ray":
-            results = _on_ray(chunks, workers, *work)
+            do = partial(_do_in_process, data_folder=data_folder, root=root, spec=spec)
+            results = extract_on_ray(do, chunks, workers, on_gpu=getattr(spec, "device", "cpu") != "cpu")
         else:
             results = _in_processes(chunks, workers, *work) if workers else _here(chunks, *work)
         # With a delay the bar waits for the first result, so that an encoder that is not here is one line and no bar.
@@ -237,28 +235,6 @@ def _in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-def _on_ray(
-    chunks: list[list[_Job]], workers: int, data_folder: Path, root: Path, spec: Spec
-) -> Iterator[tuple[str, str | None]]:
-    jobs = [job for chunk in chunks for job in chunk]
-    groups = [jobs[start : start + _GROUP] for start in range(0, len(jobs), _GROUP)]
-    work = partial(_do_watched, data_folder=data_folder, root=root, spec=spec)
-    for answers in on_ray(work, _lost, groups, workers, on_gpu=getattr(spec, "device", "cpu") != "cpu"):
-        yield from map(tuple, answers)
-
-
-def _do_watched(group: list[_Job], data_folder: Path, root: Path, spec: Spec) -> list[tuple[str, str | None]]:
-    worker, answers = _worker_of_process(data_folder, root, spec), []
-    for job in group:
-        with at_most(_STALLED_S + _STALLED_RATIO * job.utterance.duration):
-            answers.append(worker(job))
-    return answers
-
-
-def _lost(job: _Job) -> tuple[str, str | None]:
-    return job.utterance.id, "It kills or stalls whatever reads it. Convert its audio, or leave it out."
-
-
 def _start_process() -> None:
     """Makes a worker process one thread wide, and makes it end with its parent even if that is killed."""
     torch.set_num_threads(1)
@@ -276,7 +252,11 @@ def _do_in_process(chunk: list[_Job], data_folder: Path, root: Path, spec: Spec)
 
 
 def _check_data_folder(utterances: Mapping[str, Utterance], data_folder: Path) -> None:
-    if not data_folder.is_dir() and any(DATA_ROOT in utterance.wav for utterance in utterances.values()):
+    if (
+        not is_remote(data_folder)
+        and not data_folder.is_dir()
+        and any(DATA_ROOT in utterance.wav for utterance in utterances.values())
+    ):
         raise DataError(
             f"`data_folder` must be the corpus's folder, but {data_folder} is not a folder. Name another one."
         )

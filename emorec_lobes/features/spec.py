@@ -13,7 +13,7 @@ from torch import Tensor
 from emorec_lobes.corpora.manifest import Utterance, locate
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.features import speaker, text
-from emorec_lobes.features.audio import audio_hash, load_audio
+from emorec_lobes.features.audio_source import audio_source, file_stamp, read_audio
 from emorec_lobes.features.huggingface import check_sizes
 from emorec_lobes.features.mel import NUM_MELS, MelSpectrogram
 from emorec_lobes.features.phones import PhoneExtractor
@@ -122,7 +122,7 @@ class ExtractionSpec:
         source = audio_source(utterance, data_folder)
         if source is None or feature != "phones" or self.aligner == "none":
             return source
-        alignment = _stat(locate(utterance.phones, data_folder)) if utterance.phones else None
+        alignment = file_stamp(locate(utterance.phones, data_folder)) if utterance.phones else None
         return (*source, _text_hash(utterance)[:16], *(alignment or ()))
 
     def batches(self, utterances: Mapping[str, Utterance]) -> list[dict[str, str]]:
@@ -244,24 +244,3 @@ def _check_stored_sizes(root: Path, header: StoreHeader, encoder: str) -> None:
 def _text_hash(utterance: Utterance) -> str:
     """Identity of a transcript, also of one that is no proper Unicode."""
     return hashlib.sha256((utterance.text or "").encode(errors="surrogatepass")).hexdigest()
-
-
-def read_audio(utterance: Utterance, data_folder: Path) -> tuple[Tensor, str]:
-    """The wave of an utterance, and its hash."""
-    wave = load_audio(locate(utterance.wav, data_folder), utterance.start, utterance.stop)
-    return wave, audio_hash(wave)
-
-
-def audio_source(utterance: Utterance, data_folder: Path) -> tuple[Any, ...] | None:
-    """What changes when an utterance's wave may have changed, cheap to find out; None if its file is gone."""
-    audio = _stat(locate(utterance.wav, data_folder))
-    return None if audio is None else (utterance.wav, *audio, utterance.start, utterance.stop)
-
-
-def _stat(path: Path) -> tuple[int, int] | None:
-    """Size in bytes and time of the last change in ns; None if there is no such file."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_size, stat.st_mtime_ns

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from emorec_lobes.corpora.manifest import Utterance, locate
-from emorec_lobes.features.spec import Extractor, audio_source, read_audio
+from emorec_lobes.features.audio_source import audio_source, read_audio
+from emorec_lobes.features.spec import Extractor
 from emorec_lobes.features.spectrum import FBANK, Spectrum
 from emorec_lobes.features.store import FeatureStore, StoreHeader
 from emorec_lobes.features.vad import build_vad

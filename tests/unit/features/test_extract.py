@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import soundfile
@@ -91,6 +92,32 @@ def test_a_model_folder_is_extracted_through_the_same_code(tmp_path, corpus, tin
 
     expected = load_encoder(model_folder, 4, 16).layers(load_audio(folder / "1.wav")).half()
     assert torch.equal(stores["layers"].read("u1"), expected)
+
+
+def test_a_corpus_in_an_object_store_makes_the_store_of_one_on_the_disk(tmp_path, corpus, computed):
+    utterances, folder = corpus(2)
+    utterances["part"] = replace(utterances["u1"], id="part", start=0.05, stop=0.15)
+    for path in folder.glob("*.wav"):
+        fsspec.filesystem("memory").pipe(f"/{tmp_path.name}/{path.name}", path.read_bytes())
+    expected = run(utterances, folder, tmp_path / "f")
+    computed[1].clear()
+
+    found = run(utterances, f"memory://{tmp_path.name}", tmp_path / "g")
+    again = computed[1].copy()
+    run(utterances, f"memory://{tmp_path.name}", tmp_path / "g")
+
+    for utterance_id in utterances:
+        files = [store["mel"].folder / store["mel"].entry(utterance_id).file for store in (expected, found)]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    assert again and computed[1] == again
+    url = f"memory://{tmp_path.name}/none.wav"
+    with pytest.raises(DataError, match="must be a file that can be read"):
+        run({"u0": replace(utterances["u0"], wav=url)}, folder, tmp_path / "g")
+
+
+def test_an_engine_that_there_is_not_is_one_line(tmp_path, corpus):
+    with pytest.raises(ConfigError, match="`engine` must be one of local, ray"):
+        run(*corpus(1), tmp_path / "f", engine="spark")
 
 
 def test_a_part_of_a_recording_is_that_part_only(tmp_path, corpus):
