@@ -18,6 +18,7 @@ COPY constraints.txt setup.py pyproject.toml README.md LICENSE ./
 COPY emorec_lobes emorec_lobes
 COPY recipes recipes
 COPY hparams hparams
+COPY papers papers
 RUN python -m venv /opt/emorec \
  && /opt/emorec/bin/pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" --constraint constraints.txt '.[serve]'
 

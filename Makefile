@@ -62,9 +62,8 @@ lint: $(STAMP)  ## the style checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(STAMP)  ## the short form of every benchmark
-	@set -- benchmarks/*.py; test -f "$$1" || { echo "There is no benchmark in benchmarks/ yet."; exit 0; }; \
-	for script in "$$@"; do echo "== $$script"; $(BIN)/python "$$script" || exit; done
+bench: $(STAMP)  ## the short form of every benchmark; writes benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/run.py
 
 clean:  ## removes .venv and demo
 	rm -rf .venv demo

@@ -41,7 +41,8 @@ EXTRAS_REQUIRE = {
     "align": ["pocketsphinx>=5.0.4,<6", "praatio>=6.2,<7"],
     # Weights of a voice detector: features/silero.py has the sha256 of their file, so that no other version fits.
     "vad": ["silero-vad>=6.2.3,<6.2.4"],
-    "scale": ["ray>=2.50,<3"],
+    # Ray Data takes pyarrow and pandas.
+    "scale": ["ray>=2.50,<3", "pyarrow>=17,<27", "pandas>=2.2.3,<4"],
     "tune": ["optuna>=5.0,<6"],
     "onnx": ["onnx>=1.23,<2", "onnxscript>=0.7.2,<0.8", "onnxruntime>=1.31,<2"],
     "tensorboard": ["tensorboard>=2.16,<3"],
@@ -59,6 +60,8 @@ EXTRAS_REQUIRE = {
         "ruff>=0.15,<0.18",
         "httpx2>=2.16.2,<3",
         "ray>=2.50,<3",
+        "pyarrow>=17,<27",
+        "pandas>=2.2.3,<4",
         "optuna>=5.0,<6",
     ],
 }

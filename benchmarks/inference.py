@@ -1,6 +1,7 @@
 """Seconds for some utterances of mixed length, by one wav2vec 2.0 classifier: ours, transformers' and SpeechBrain's."""
 
 import argparse
+import gc
 import os
 import sys
 import tempfile
@@ -86,7 +87,9 @@ def speechbrain(folder: Path, precision: str, batch_size: int) -> Side:
     from transformers import Wav2Vec2ForSequenceClassification
 
     with quiet():
-        head = Wav2Vec2ForSequenceClassification.from_pretrained(folder).eval()
+        whole = Wav2Vec2ForSequenceClassification.from_pretrained(folder).eval()
+        projector, classifier = whole.projector, whole.classifier
+        del whole
         encoder = Wav2Vec2(str(folder), str(folder), output_norm=False, freeze=True).eval()
     pool = StatisticsPooling(return_std=False)
 
@@ -99,7 +102,7 @@ def speechbrain(folder: Path, precision: str, batch_size: int) -> Side:
             lens = torch.tensor([len(wave) / padded.shape[1] for wave in some])
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                 states = encoder(padded, lens)
-                logits = head.classifier(pool(head.projector(states), lens).squeeze(1))
+                logits = classifier(pool(projector(states), lens).squeeze(1))
             found.append(logits.float().softmax(dim=1).numpy())
         return np.concatenate(found)
 
@@ -129,6 +132,8 @@ def rows(folder: Path, count: int, rounds: int, seed: int) -> Iterator[str]:
                 fastest[precision] = min(cpu_s, fastest.get(precision, cpu_s))
             speed = "  ".join(f"{value / cpu_s:.2f} ({of})" for of, value in fastest.items())
             farthest = np.abs(answers - reference).max()
+            del side  # or the next one would be loaded beside it
+            gc.collect()
             yield f"| {count} | {name} | {precision} | {wall_s:.2f} | {cpu_s:.2f} | {speed} | {farthest:.5f} |"
 
 

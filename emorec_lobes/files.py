@@ -30,6 +30,8 @@ def read_json(path: Path, made_by: str, needed: Iterable[str] = ()) -> Mapping[s
         content = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=unique)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist. Make it with {made_by}.") from None
+    except OSError as error:  # links in a circle, no permission, a folder
+        raise DataError(f"{path} cannot be read ({error.strerror}). Make it again with {made_by}.") from None
     except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, a number of thousands of digits, or too deep
         raise DataError(f"{path} is not valid JSON ({error}). Delete it and run {made_by} again.") from None
     if not isinstance(content, dict):

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, nll_loss
 
+from emorec_lobes.ranks import rank_weight
+
 
 def emotion_loss(
     scores: Tensor, targets: Tensor, class_weights: list[float] | None = None, label_smoothing: float = 0.0
@@ -11,7 +13,8 @@ def emotion_loss(
     """Cross-entropy, weighted and smoothed.
 
     With shares as targets, an utterance weighs what its shares of the class weights sum to. Shares that are all for
-    one class give, to the last digit, the loss of that class.
+    one class give, to the last digit, the loss of that class. Where several processes train, the mean is over the
+    utterances of all.
 
     Arguments
     ---------
@@ -38,15 +41,17 @@ def emotion_loss(
     """
     weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32, device=scores.device)
     if targets.dim() == 1:
-        return cross_entropy(scores, targets, weight=weights, label_smoothing=label_smoothing)
+        loss = cross_entropy(scores, targets, weight=weights, label_smoothing=label_smoothing)
+        return loss if weights is None else loss * rank_weight(weights[targets].sum())
     logs = scores.float().log_softmax(dim=1)
     weights = torch.ones_like(logs[0]) if weights is None else weights
     weighed = targets * weights  # (B, K)
     counted = weighed.sum(dim=1)
-    loss = _total(-(weighed * logs).sum(dim=1)) / _total(counted)
+    share = rank_weight(counted.sum())
+    loss = _total(-(weighed * logs).sum(dim=1)) / _total(counted) * share
     if not label_smoothing:
         return loss
-    evenly = -(logs * weights).sum(dim=1).sum() / counted.sum()
+    evenly = -(logs * weights).sum(dim=1).sum() / counted.sum() * share
     return (1 - label_smoothing) * loss + evenly * (label_smoothing / logs.shape[1])
 
 

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, default=0, metavar="N", help="processes (default: this one, all threads)"
     )
+    parser.add_argument("--engine", default="local", help="local (default), or ray: as many workers as it has cores")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
     spec = _spec(args)
     utterances = read_manifest(args.manifest)
-    stores = extract(utterances, args.data_folder, args.to, spec, workers=args.workers)
+    stores = extract(utterances, args.data_folder, args.to, spec, workers=args.workers, engine=args.engine)
     if "phones" in stores:
         warn_of_unaligned(unaligned(stores["phones"], utterances), len(utterances))
     for feature, store in stores.items():

@@ -41,7 +41,7 @@ def threads_of(args: argparse.Namespace) -> int:
     ConfigError
         If a number is not one of processes or threads.
     """
-    from emorec_lobes.experiments.engines import num_cores
+    from emorec_lobes.scale.cluster import num_cores
 
     for name in ("jobs", "threads"):
         if getattr(args, name) is not None and getattr(args, name) < 1:

@@ -19,10 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the plan; exit code 2 where a disk is too small, so that `emorec plan ... && emorec cv ...` stops."""
     os.environ["HF_HUB_OFFLINE"] = "1"  # read when the library is imported: a plan downloads nothing
-    from emorec_lobes.experiments.engines import num_cores
     from emorec_lobes.experiments.plan import make_plan
     from emorec_lobes.experiments.plan_table import plan_table
     from emorec_lobes.files import as_json
+    from emorec_lobes.scale.cluster import num_cores
 
     if args.inflation:
         raise ConfigError("`--inflation` must be left out of a plan, which does not count its jobs, but is given.")

@@ -9,7 +9,7 @@ HELP = "recognise the emotion of audio files, folders and texts with a trained m
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument("audio", nargs="*", help="audio files, folders, patterns; `-` reads names from stdin")
+    parser.add_argument("audio", nargs="*", help="files, folders, patterns, URLs of these; `-` reads names from stdin")
     parser.add_argument("--list", type=Path, metavar="FILE", help="a file with a name a line")
     parser.add_argument("--model", metavar="MODEL", help="a run's fold_<k>, an exported folder, or a hub id")
     parser.add_argument("--text", nargs="+", metavar="TEXT", help="what is said, one for each file, or without files")
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--enrol", type=Path, metavar="DIR", help="a folder with more audio of the speaker")
     parser.add_argument("--to", type=Path, metavar="FILE", help="adds the answers to a file, and skips those in it")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument("--engine", default="local", help="local (default), or ray: on all cores or GPUs of a cluster")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,4 +48,5 @@ def run(args: argparse.Namespace) -> int:
         labels=args.labels,
         threshold=args.threshold,
         to=args.to,
+        engine=args.engine,
     )

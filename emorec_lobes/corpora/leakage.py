@@ -1,7 +1,7 @@
 """What must not stand on two sides of a fold: an utterance, a speaker, a piece of audio."""
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain, combinations
+from itertools import chain, combinations, filterfalse
 from math import inf
 
 from emorec_lobes.corpora.manifest import Utterance
@@ -41,8 +41,8 @@ def check_leakage(fold: Fold, utterances: Mapping[str, Utterance], audio_hashes:
     for side in ("training", "test"):
         if not fold.sides[side]:
             raise ProtocolError(f"Fold {fold.name} must have {side} utterances, but has none. Use another scheme.")
-    stale = next((each for each in chain(*fold.sides.values()) if each not in utterances), None)
-    if stale:
+    stale = next(filterfalse(utterances.__contains__, chain(*fold.sides.values())), None)
+    if stale is not None:
         raise ProtocolError(
             f"Fold {fold.name} must use the manifest, but {stale!r} is not in it. Make the folds again."
         )
@@ -60,10 +60,12 @@ def check_leakage(fold: Fold, utterances: Mapping[str, Utterance], audio_hashes:
 
 def _shared(fold: Fold, key_of: Callable[[str], str | None]) -> tuple[str, list[tuple[str, str]]] | None:
     """The first two sides that have a key in common: which, and an id of either for each such key."""
-    ids_of = {side: {key_of(each): each for each in ids} for side, ids in fold.sides.items()}
-    for (one, some), (other, others) in combinations(ids_of.items(), 2):
-        pairs = [(some[key], each) for key, each in others.items() if key is not None and key in some]
-        if pairs:
+    keys = {side: list(map(key_of, ids)) for side, ids in fold.sides.items()}
+    kinds = {side: set(found) - {None} for side, found in keys.items()}
+    for one, other in combinations(kinds, 2):
+        if not kinds[one].isdisjoint(kinds[other]):
+            some, others = (dict(zip(keys[side], fold.sides[side], strict=True)) for side in (one, other))
+            pairs = [(some[key], each) for key, each in others.items() if key is not None and key in some]
             return f"in both {one} and {other} of fold {fold.name}", pairs
     return None
 
@@ -90,7 +92,9 @@ def _refuse_shared_speakers(fold: Fold, utterances: Mapping[str, Utterance]) -> 
 
 def _refuse_overlaps(fold: Fold, utterances: Mapping[str, Utterance]) -> None:
     """Refuses parts of one file on two sides that have samples in common."""
-    cut = {item.wav for item in utterances.values() if (item.start, item.stop) != (None, None)}
+    cut = {item.wav for item in utterances.values() if item.start is not None or item.stop is not None}
+    if not cut:
+        return
     used = ((side, utterances[each]) for side, ids in fold.sides.items() for each in ids)
     parts = sorted(
         (item.wav, item.start or 0.0, inf if item.stop is None else item.stop, side, item.id)

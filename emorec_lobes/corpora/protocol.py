@@ -230,13 +230,14 @@ def statistics_stamp(by_speaker: bool) -> dict[str, str]:
 
 
 def _people(ids: Iterable[str], utterances: Mapping[str, Utterance]) -> set[str | None]:
-    return {person(utterances[each].speaker) for each in ids}
+    return set(map(person, {utterances[each].speaker for each in ids}))
 
 
 def _speaker_independent(folds: Sequence[Fold], utterances: Mapping[str, Utterance]) -> bool | None:
-    if any(None in _people(fold.train + fold.valid + fold.test, utterances) for fold in folds):
+    sides = [(_people(fold.train + fold.valid, utterances), _people(fold.test, utterances)) for fold in folds]
+    if any(None in trained | tested for trained, tested in sides):
         return None
-    return not any(_people(fold.train + fold.valid, utterances) & _people(fold.test, utterances) for fold in folds)
+    return not any(trained & tested for trained, tested in sides)
 
 
 def _num_shared_texts(folds: Sequence[Fold], utterances: Mapping[str, Utterance]) -> int | None:

@@ -164,7 +164,7 @@ def student_band(
     scores the interval is that of the log odds. Seeds add their variance, with the degrees of freedom that Welch
     and Satterthwaite give the sum.
 
-    `benchmarks/coverage.py` simulates how often it holds the truth, beside percentiles.
+    `benchmarks/interval_coverage.py` simulates how often it holds the truth, beside percentiles.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 12 (bootstrap standard error with
     Student's t; transformations); Hesterberg, What Teachers Should Know About the Bootstrap, The American

@@ -162,8 +162,3 @@ def make_engine(name: str, share: Share = Share()) -> Engine:
             "Change it."
         )
     return ENGINES[name](share)
-
-
-def num_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

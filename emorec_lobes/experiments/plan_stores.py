@@ -5,13 +5,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import prod
 from pathlib import Path
 
 from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.experiments.plan_sample import line, size_of
 from emorec_lobes.features.store import HEADER, FeatureStore
-from emorec_lobes.features.tensor_file import DTYPES
+from emorec_lobes.features.store_values import frame_bytes
 from emorec_lobes.units import SAMPLE_RATE_HZ, Seconds, num_frames
 
 
@@ -144,16 +143,16 @@ def _store_cost(
     is_exact = store.header.frame_shift_s is not None and not _is_copy(store)
     frames = {key: store.num_frames(key) for key in store.ids}
     fixed, per_size = line([size_of(sample[key], one.reads_text) for key in frames], list(map(float, frames.values())))
-    frame_bytes = prod(store.header.shape) * DTYPES[store.header.dtype].itemsize
+    per_frame = frame_bytes(store.header.dtype, store.header.shape)
     beside = [
-        (store.folder / store.entry(key).file).stat().st_size - count * frame_bytes for key, count in frames.items()
+        (store.folder / store.entry(key).file).stat().st_size - count * per_frame for key, count in frames.items()
     ]
     missing = one.missing(utterances)
     sizes = []
     for key in missing:
         size = size_of(utterances[key], one.reads_text)
         count = num_frames(round(size * SAMPLE_RATE_HZ)) if is_exact else max(1, round(fixed + per_size * size))
-        sizes.append(count * frame_bytes + round(sum(beside) / len(beside)))
+        sizes.append(count * per_frame + round(sum(beside) / len(beside)))
     index = sum(map(len, (store.folder / "index.jsonl").read_bytes().splitlines(keepends=True)))
     index = round(index / len(frames) * len(missing))
     folders = len({hashlib.sha256(key.encode()).hexdigest()[:2] for key in missing})

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -10,13 +9,11 @@ from pathlib import Path
 from signal import SIGINT, SIGKILL
 from typing import Any
 
-from emorec_lobes.errors import ConfigError, UnavailableError
-from emorec_lobes.experiments.engines import Job, LocalEngine, Outcome, Share, num_cores
+from emorec_lobes.errors import ConfigError
+from emorec_lobes.experiments.engines import Job, LocalEngine, Outcome, Share
+from emorec_lobes.scale.cluster import ADDRESS, start_ray
 
 _GRACE_S = 10.0  # for workers to end after an interrupt
-_KNOCK_S = 10.0  # for a cluster to answer
-_OBJECT_STORE_BYTES = 80 * 2**20  # near the least that Ray takes: jobs hand over an exit code
-_ADDRESS = "RAY_ADDRESS"
 
 # What Ray sets in a worker to say which devices are its own.
 _DEVICES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
@@ -48,7 +45,7 @@ class RayEngine:
         self._environment = dict(os.environ)  # before Ray writes into it
         self._folder = Path.cwd()
         self._share = share
-        self._ray = _start()
+        self._ray = start_ray()
         errors = self._ray.exceptions
         self._deaths = (errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError)
         self._task = self._ray.remote(max_retries=0)(_run)
@@ -96,44 +93,13 @@ class RayEngine:
         most = {name: max(machine.get(name, 0) for machine in machines) for name in asked}
         has = ", ".join(f"{number:g} {name}" for name, number in most.items())
         wish = ", ".join(f"{number:g} {name}" for name, number in asked.items())
-        if self._environment.get(_ADDRESS):
+        if self._environment.get(ADDRESS):
             _logger.warning("A job asks for %s, but the machines of the cluster have at most %s: it waits.", wish, has)
         else:
             raise ConfigError(
                 f"A job must fit on this machine, which has {has}, but asks for {wish} instead. "
                 "Lower --cpus-per-job, --threads or --gpus-per-job."
             )
-
-
-def _start() -> Any:
-    """Ray, connected to a cluster, without a word on the terminal or to the network."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    try:
-        import ray
-    except ImportError:
-        raise UnavailableError("`ray` is not installed. Run pip install 'emorec[scale]'.") from None
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    quietly = {"configure_logging": False, "log_to_driver": False}
-    address = os.environ.get(_ADDRESS)
-    try:
-        if address:
-            _knock(address)
-            ray.init(address, **quietly)
-        else:  # Without a name, Ray would join whatever cluster someone else has started on this machine.
-            store = {"object_store_memory": _OBJECT_STORE_BYTES, "include_dashboard": False}
-            ray.init("local", num_cpus=num_cores(), **store, **quietly)
-    except (OSError, OverflowError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        where = f"the cluster at {address}, which {_ADDRESS} names, cannot be reached" if address else "cannot start"
-        raise UnavailableError(f"Ray: {where} ({reason}). Mend it, or leave out --engine ray.") from None
-    return ray
-
-
-def _knock(address: str) -> None:
-    """Ray itself waits for minutes where nobody listens."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    if port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
 
 
 def _run(job: Job, environment: Mapping[str, str], folder: Path) -> Outcome:

@@ -1,5 +1,6 @@
 """What a speaker recipe reads: who is trained on, who is held out, and waves by the crop."""
 
+import csv
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -148,10 +149,21 @@ def wave_augment(hparams: Mapping[str, Any]) -> Any:
     if "reverb" in hparams["augment"] and hparams["reverb_csv"] is None:
         raise ConfigError("`augment` names reverb, which needs impulse responses. Add --reverb_csv FILE.")
     for key in ("noise_csv", "reverb_csv"):
-        if hparams[key] is not None and not Path(hparams[key]).is_file():
-            raise ConfigError(f"`{key}` must be a csv file, but {hparams[key]} does not exist. Name another.")
+        if hparams[key] is not None:
+            _check_csv(key, Path(hparams[key]))
     chosen = [hparams["augmentations"][name]() for name in hparams["augment"]]
     return hparams["wave_augment"](hparams["augmenter"](augmentations=chosen)) if chosen else None
+
+
+def _check_csv(key: str, path: Path) -> None:
+    """Refuses what SpeechBrain could not read in the midst of training."""
+    if not path.is_file():
+        raise ConfigError(f"`{key}` must be a csv file, but {path} does not exist. Name another.")
+    with path.open(encoding="utf-8", errors="replace", newline="") as stream:
+        columns = next(csv.reader(stream, skipinitialspace=True), [])
+    lacking = [name for name in ("ID", "duration", "wav") if name not in columns]
+    if lacking:
+        raise ConfigError(f"{path} must have the columns ID, duration and wav, but lacks {lacking[0]}. Add it.")
 
 
 def _items(recordings: Sequence[Recording], classes: Sequence[str] | None, **extra: Any) -> dict[str, dict[str, Any]]:

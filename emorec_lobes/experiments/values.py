@@ -47,7 +47,7 @@ def check_values(file: Mapping[str, Any], given: Mapping[str, Any]) -> None:
 
     An override must be of the kind that its file has there.
 
-    Tagged values, and what a null of the file leaves open, are not looked at.
+    What the file builds takes arguments, or null; what a null of the file leaves open is not looked at.
 
     Arguments
     ---------
@@ -71,6 +71,8 @@ def check_values(file: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     for key, value in {**file, **given}.items():
         is_open = value is None and (file[key] is None or key in _OPTIONAL.keys() - _NULL_IN_FILE)
         kind = _OPTIONAL.get(key) or _kind(file[key])
+        if isinstance(file[key], Mapping) and _kind(file[key]) is None and not isinstance(value, Mapping | None):
+            raise ConfigError(f"`{key}` must be arguments of what it builds, but is {value!r} instead. Change it.")
         if kind is None or is_open:
             continue
         least = (0 if kind is float or key in _MAY_BE_0 else 1) if kind in (int, float) else None

@@ -2,16 +2,12 @@
 
 import logging
 import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from multiprocessing import connection
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +16,22 @@ from torch import Tensor
 from tqdm import tqdm
 
 from emorec_lobes.corpora.manifest import DATA_ROOT, Utterance
-from emorec_lobes.errors import ConfigError, DataError
+from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.features.spec import ExtractionSpec, Extractor, TextSpec
 from emorec_lobes.features.spectrum_spec import SpectrumSpec
 from emorec_lobes.features.store import FeatureStore, disk_errors
 from emorec_lobes.features.wave_copy import stretched
 from emorec_lobes.files import locked, write_json
+from emorec_lobes.scale.confined import at_most, end_with_parent
+from emorec_lobes.scale.mapping import on_ray
 from emorec_lobes.units import num_frames
 
 FAILED = "failed.json"
+ENGINES = ("local", "ray")
+
+_GROUP = 16  # utterances that Ray hands over together
+# What an utterance may take on Ray before its worker is ended: loading the encoder, and a multiple of its duration.
+_STALLED_S, _STALLED_RATIO = 600, 60
 
 Spec = ExtractionSpec | TextSpec | SpectrumSpec
 
@@ -51,6 +54,7 @@ def extract(
     spec: Spec,
     workers: int = 0,
     progress: bool = True,
+    engine: str = "local",
 ) -> dict[str, FeatureStore]:
     """Fills the stores of a manifest's features.
 
@@ -74,6 +78,9 @@ def extract(
         Processes, each with extractors of its own and one thread; 0 for this process with all threads.
     progress : bool
         Whether to show a bar with rate and time left.
+    engine : str
+        `local`, or `ray`: `workers` on a Ray cluster, 0 for all that it has room for. Its machines share the file
+        system. An utterance that kills or stalls its worker again and again cannot be used, and stops no other.
 
     Returns
     -------
@@ -91,6 +98,8 @@ def extract(
     """
     if workers < 0:
         raise ConfigError(f"`workers` must be 0 or more, but is {workers} instead. Use 0 for this process alone.")
+    if engine not in ENGINES:
+        raise ConfigError(not_one_of("engine", engine, ENGINES))
     data_folder, root = Path(data_folder), Path(root)
     stores = spec.open(root)
     if not _jobs(utterances, data_folder, stores, spec):
@@ -106,7 +115,10 @@ def extract(
         jobs = _jobs(utterances, data_folder, stores, spec)
         work = (data_folder, root, spec)
         chunks = _chunks(jobs, spec.batches(utterances))
-        results = _in_processes(chunks, workers, *work) if workers else _here(chunks, *work)
+        if engine == "ray":
+            results = _on_ray(chunks, workers, *work)
+        else:
+            results = _in_processes(chunks, workers, *work) if workers else _here(chunks, *work)
         # With a delay the bar waits for the first result, so that an encoder that is not here is one line and no bar.
         title = "features" if spec.copy is None else f"features, copy {spec.copy.number}"
         bar = tqdm(results, total=len(jobs), desc=title, unit="utt", delay=1e-3, disable=not progress)
@@ -225,18 +237,32 @@ def _in_processes(
         pool.shutdown(cancel_futures=True)
 
 
+def _on_ray(
+    chunks: list[list[_Job]], workers: int, data_folder: Path, root: Path, spec: Spec
+) -> Iterator[tuple[str, str | None]]:
+    jobs = [job for chunk in chunks for job in chunk]
+    groups = [jobs[start : start + _GROUP] for start in range(0, len(jobs), _GROUP)]
+    work = partial(_do_watched, data_folder=data_folder, root=root, spec=spec)
+    for answers in on_ray(work, _lost, groups, workers, on_gpu=getattr(spec, "device", "cpu") != "cpu"):
+        yield from map(tuple, answers)
+
+
+def _do_watched(group: list[_Job], data_folder: Path, root: Path, spec: Spec) -> list[tuple[str, str | None]]:
+    worker, answers = _worker_of_process(data_folder, root, spec), []
+    for job in group:
+        with at_most(_STALLED_S + _STALLED_RATIO * job.utterance.duration):
+            answers.append(worker(job))
+    return answers
+
+
+def _lost(job: _Job) -> tuple[str, str | None]:
+    return job.utterance.id, "It kills or stalls whatever reads it. Convert its audio, or leave it out."
+
+
 def _start_process() -> None:
     """Makes a worker process one thread wide, and makes it end with its parent even if that is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles an interrupt
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+    end_with_parent()
 
 
 @lru_cache(maxsize=1)

@@ -12,12 +12,18 @@ from emorec_lobes.errors import ConfigError, not_one_of
 FP32, BF16 = "fp32", "bf16"
 PRECISIONS = (FP32, BF16)
 
+# Frames of some seconds, of whose products the layout of matrices is to be the best.
+_USUAL_ROWS = 256
+# Modules of transformers that take the weights out of their parts and multiply by themselves.
+_READ_WEIGHTS = ("WavLMAttention",)
+
 
 class Precise(nn.Module):
     """A model at a precision: `bf16` is for its matrices and convolutions, while sums stay at `fp32`.
 
     Weights are converted once, what computes a weight anew at each call computes it for the last time, and the
-    convolutions over waves become products of matrices, for which processors have faster instructions.
+    convolutions over waves become products of matrices, for which processors have faster instructions. On a CPU the
+    matrices are also laid out once as those instructions take them.
 
     Arguments
     ---------
@@ -43,18 +49,66 @@ class Precise(nn.Module):
             raise ConfigError(not_one_of("precision", precision, PRECISIONS))
         self.model = model.eval()
         self.is_bf16 = precision == BF16
-        for module in list(model.modules()) if self.is_bf16 else ():
-            if isinstance(module, nn.Linear | nn.Conv1d):
-                if parametrize.is_parametrized(module, "weight"):
-                    parametrize.remove_parametrizations(module, "weight")
-                module.to(torch.bfloat16)
-            elif normalises_frames(getattr(module, "feature_extractor", None)):
-                module.feature_extractor = MatrixConvolutions(module.feature_extractor)
+        if self.is_bf16:
+            _convert(model)
 
     def forward(self, waves: Tensor, **options: Any) -> Any:
         """What the model gives."""
         with torch.autocast(waves.device.type, torch.bfloat16, enabled=self.is_bf16):
             return self.model(waves, **options)
+
+
+def _convert(model: nn.Module) -> None:
+    """Brings matrices and convolutions to bf16, in place."""
+    for module in list(model.modules()):
+        if isinstance(module, nn.Linear | nn.Conv1d):
+            if parametrize.is_parametrized(module, "weight"):
+                parametrize.remove_parametrizations(module, "weight")
+            module.to(torch.bfloat16)
+    for module in list(model.modules()):
+        if normalises_frames(getattr(module, "feature_extractor", None)):
+            module.feature_extractor = MatrixConvolutions(module.feature_extractor)
+        for name, child in list(module.named_children()):
+            if type(child) is nn.Linear and type(module).__name__ not in _READ_WEIGHTS:
+                setattr(module, name, Matrix(child.weight, child.bias))
+
+
+class Matrix(nn.Module):
+    """A product with a constant matrix, which at bf16 a CPU is given in the layout that its instructions take.
+
+    Arguments
+    ---------
+    weight : torch.Tensor, (E, D)
+    bias : torch.Tensor, (E,), optional
+
+    Example
+    -------
+    >>> layer = nn.Linear(4, 2).bfloat16()
+    >>> inputs = torch.randn(3, 4).bfloat16()
+    >>> torch.allclose(Matrix(layer.weight, layer.bias)(inputs), layer(inputs), atol=1e-2)
+    True
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        weight = weight.detach()
+        self.dtype = weight.dtype
+        self.is_packed = weight.device.type == "cpu" and self.dtype == torch.bfloat16 and _has_instructions()
+        # No buffer: what is packed can be neither moved nor saved.
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, _USUAL_ROWS) if self.is_packed else weight
+        self.bias = None if bias is None else bias.detach()
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(..., D) -> (..., E)."""
+        rows = rows.to(self.dtype)
+        if self.is_packed:
+            return torch.ops.mkldnn._linear_pointwise(rows, self.weight, self.bias, "none", [], "")
+        return functional.linear(rows, self.weight, self.bias)
+
+
+def _has_instructions() -> bool:
+    """Whether torch comes with oneDNN, and the processor with what that needs for bf16."""
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def normalises_frames(extractor: nn.Module | None) -> bool:
@@ -84,14 +138,17 @@ class MatrixConvolutions(nn.Module):
     def __init__(self, extractor: nn.Module) -> None:
         super().__init__()
         self.layers = extractor.conv_layers
+        self.products = nn.ModuleList(
+            Matrix(each.conv.weight.permute(0, 2, 1).flatten(start_dim=1), each.conv.bias)  # (C', C, W) -> (C', W * C)
+            for each in self.layers
+        )
 
     def forward(self, waves: Tensor) -> Tensor:
         """(B, S) -> (B, C, T), as the extractor's own."""
         hidden = waves.unsqueeze(-1)  # (B, S) -> (B, S, 1)
-        for layer in self.layers:
-            weight = layer.conv.weight.permute(0, 2, 1).flatten(start_dim=1)  # (C', C, W) -> (C', W * C)
-            frames = _frames(hidden.to(weight.dtype), layer.conv.kernel_size[0], layer.conv.stride[0])
-            hidden = layer.activation(layer.layer_norm(functional.linear(frames, weight, layer.conv.bias)))
+        for layer, product in zip(self.layers, self.products, strict=True):
+            frames = _frames(hidden, layer.conv.kernel_size[0], layer.conv.stride[0])
+            hidden = layer.activation(layer.layer_norm(product(frames)))
         return hidden.transpose(1, 2)  # (B, T, C) -> (B, C, T)
 
 

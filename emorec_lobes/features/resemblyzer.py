@@ -26,7 +26,7 @@ DIM = 256
 NUM_MELS = 40
 WINDOW_SAMPLES = 400
 MEL_HOP_SAMPLES = 160  # its own grid is 10 ms
-_LEVEL_DBFS: Decibels = -30.0
+LEVEL_DBFS: Decibels = -30.0
 
 
 class ResemblyzerEncoder:
@@ -105,7 +105,7 @@ def power_mels(waves: Tensor) -> Tensor:
     >>> power_mels(torch.randn(2, 16_000)).shape
     torch.Size([2, 101, 40])
     """
-    window, filters = (constant.to(waves.device) for constant in _analysis())
+    window, filters = (constant.to(waves.device) for constant in analysis())
     spectrum = torch.stft(
         waves,
         n_fft=WINDOW_SAMPLES,
@@ -119,7 +119,7 @@ def power_mels(waves: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def _analysis() -> tuple[Tensor, Tensor]:
+def analysis() -> tuple[Tensor, Tensor]:
     """Window (W,) and filters (F, M) of `power_mels`."""
     filters = melscale_fbanks(
         WINDOW_SAMPLES // 2 + 1,
@@ -144,7 +144,7 @@ def raise_level(wave: Tensor) -> Tensor:
     0.5
     """
     level = wave.double().square().mean().sqrt()
-    target = 10 ** (_LEVEL_DBFS / 20)
+    target = 10 ** (LEVEL_DBFS / 20)
     return wave * float(target / level) if 0 < level < target else wave
 
 

@@ -3,7 +3,8 @@
     FEATURES/layers-resemblyzer-1f0c5a2b9d3e/    extractor and fingerprint
         header.json                              what made it
         index.jsonl                              one line a finished utterance
-        7f/7f83b165....safetensors               `features` (T, ...), `mean` and `std` if they are floats
+        7f/7f83b165....safetensors               `features` (T, ...), `mean` and `std` if they are measurements,
+                                                 `scales` if they are int8
 
 Files are written whole or not at all, and the index line comes after the file, so a store that was
 being written when its process died is a smaller store and nothing worse.
@@ -12,7 +13,7 @@ being written when its process died is a smaller store and nothing worse.
 import errno
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -25,7 +26,8 @@ from torch import Tensor
 
 from emorec_lobes.errors import DataError, StoreError
 from emorec_lobes.features.store_index import Entry, append, read_index
-from emorec_lobes.features.tensor_file import DTYPES, read_tensor
+from emorec_lobes.features.store_values import as_tensors
+from emorec_lobes.features.tensor_file import INT8, read_single, read_tensor
 from emorec_lobes.files import read_json, write_atomically, write_json
 from emorec_lobes.units import Seconds
 
@@ -49,7 +51,7 @@ class StoreHeader:
     shape : tuple of int
         Of one frame: (25, 1024), (80,), () ...
     dtype : str
-        float16, float32 or uint8.
+        float16, float32, uint8, or int8, which has a scale for each row of a frame: that of `layers` for each layer.
     """
 
     extractor: str
@@ -165,16 +167,24 @@ class FeatureStore:
         Returns
         -------
         torch.Tensor, (t, *shape)
-            In the precision of the store: bring float16 to float32 before computing with it.
+            In the precision of the store, float32 of int8: bring float16 to float32 before computing with it.
 
         Raises
         ------
         StoreError
             If the utterance is not there, or its file is damaged.
         """
+        reader = read_single if self.header.dtype == INT8 else read_tensor
+        return self._read(reader, utterance_id, start, stop)
+
+    def read_single(self, utterance_id: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """As `read`, in single precision: faster than to bring there what `read` gives."""
+        return self._read(read_single, utterance_id, start, stop)
+
+    def _read(self, reader: Callable[..., Tensor], utterance_id: str, start: int, stop: int | None) -> Tensor:
         entry = self.entry(utterance_id)
         shape = (entry.num_frames, *self.header.shape)
-        return read_tensor(self.folder / entry.file, "features", self.header.dtype, shape, start, stop)
+        return reader(self.folder / entry.file, "features", self.header.dtype, shape, start, stop)
 
     def statistics(self, utterance_id: str) -> tuple[Tensor, Tensor]:
         """Mean and (biased) standard deviation over the frames of an utterance.
@@ -184,7 +194,7 @@ class FeatureStore:
         mean, std : torch.Tensor, (*shape,), float32
         """
         file = self.folder / self.entry(utterance_id).file
-        if not DTYPES[self.header.dtype].is_floating_point:
+        if self.header.dtype == "uint8":
             raise StoreError(f"{self.folder} has no statistics: it holds {self.header.dtype}, not measurements.")
         mean, std = (read_tensor(file, name, "float32", self.header.shape) for name in ("mean", "std"))
         return mean, std
@@ -192,7 +202,8 @@ class FeatureStore:
     def write(self, utterance_id: str, frames: Tensor | np.ndarray, audio_hash: str, source: Sequence[Any]) -> None:
         """Adds or replaces an utterance.
 
-        Values beyond the range of half precision are clipped to it and counted in the index.
+        Values beyond the range of half precision are clipped to it and counted in the index. Those of int8 are off by
+        half a scale at most.
 
         Arguments
         ---------
@@ -219,13 +230,14 @@ class FeatureStore:
                 f"The features of {utterance_id!r} must have the shape (T, *{self.header.shape}), but have "
                 f"{tuple(frames.shape)} instead. Extract them with what {self.folder} was made with."
             )
-        stored, num_clipped = self._stored(utterance_id, frames)
-        tensors = {"features": stored.contiguous()}
-        if stored.is_floating_point():
-            std, mean = torch.std_mean(stored.float(), dim=0, correction=0)
-            tensors |= {"mean": mean, "std": std}
+        if self.header.dtype != "uint8" and not torch.isfinite(frames).all():
+            raise DataError(
+                f"The features of {utterance_id!r} must be finite, but are not. Check the weights of "
+                f"{self.header.extractor}, or leave the utterance out."
+            )
+        tensors, num_clipped = as_tensors(frames, self.header.dtype)
         name = hashlib.sha256(utterance_id.encode()).hexdigest()[:32]
-        entry = Entry(f"{name[:2]}/{name}.safetensors", len(stored), audio_hash, tuple(source), num_clipped)
+        entry = Entry(f"{name[:2]}/{name}.safetensors", len(frames), audio_hash, tuple(source), num_clipped)
         with disk_errors(self.folder):
             self._create()
             path = self.folder / entry.file
@@ -250,20 +262,6 @@ class FeatureStore:
         if not (self.folder / HEADER).exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             write_json(self.folder / HEADER, asdict(self.header))
-
-    def _stored(self, utterance_id: str, frames: Tensor) -> tuple[Tensor, int]:
-        """The frames in the store's precision, and how many values its range could not hold."""
-        dtype = DTYPES[self.header.dtype]
-        if not dtype.is_floating_point:
-            return frames.to(dtype), 0
-        if not torch.isfinite(frames).all():
-            raise DataError(
-                f"The features of {utterance_id!r} must be finite, but are not. Check the weights of "
-                f"{self.header.extractor}, or leave the utterance out."
-            )
-        largest = torch.finfo(dtype).max
-        num_clipped = int((frames.abs() > largest).sum())
-        return frames.clamp(-largest, largest).to(dtype), num_clipped
 
 
 def read_header(folder: Path) -> StoreHeader:

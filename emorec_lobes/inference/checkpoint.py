@@ -97,8 +97,8 @@ class CheckpointSystem:
         self._standardises = hparams["input"] == "standardised"
         self._pads = masks_padding(model.config)
         self._device = device
-        self._tap = Tap(model.classifier)
         self._model = Precise(model, precision)
+        self._tap = Tap(model.classifier)  # which may be another module now
 
     @torch.inference_mode()
     def __call__(self, batch: Batch) -> Scores:

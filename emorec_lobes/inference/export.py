@@ -202,8 +202,12 @@ def write_checksums(folder: Path) -> None:
 
 def _programs(loaded: LoadedModel, folder: Path) -> Iterator[str]:
     from emorec_lobes.inference.programs import write_programs
+    from emorec_lobes.inference.waves import WaveGraph, takes_waves
 
-    return write_programs(make_graph(loaded.task, loaded.model, loaded.hparams), folder, loaded.hparams["labels"])
+    graph = make_graph(loaded.task, loaded.model, loaded.hparams)
+    if takes_waves(graph, loaded.hparams):
+        graph = WaveGraph(graph).eval()
+    return write_programs(graph, folder, loaded.hparams["labels"])
 
 
 def temperature_of(predictions: Predictions) -> float:

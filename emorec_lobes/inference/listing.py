@@ -2,9 +2,10 @@
 
 import glob
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from emorec_lobes.errors import ConfigError, DataError
+from emorec_lobes.scale.paths import is_remote, remote_files
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf")
 
@@ -29,8 +30,8 @@ def listed(names: Iterable[str]) -> Iterator[str]:
     Arguments
     ---------
     names : iterable of str
-        Files, folders (all audio files below them) and patterns such as `*.wav`. A file need not exist: whoever
-        opens it says so.
+        Files, folders (all audio files below them) and patterns such as `*.wav`; or URLs of these in an object store.
+        A file need not exist: whoever opens it says so.
 
     Raises
     ------
@@ -39,7 +40,9 @@ def listed(names: Iterable[str]) -> Iterator[str]:
     """
     seen = set()
     for name in names:
-        if Path(name).is_dir():
+        if is_remote(name):
+            paths = _remote(name)
+        elif Path(name).is_dir():
             paths = [str(path) for path in audio_files(Path(name))]
         elif not Path(name).exists() and any(sign in name for sign in "*?["):
             paths = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - a pattern may be absolute
@@ -51,6 +54,16 @@ def listed(names: Iterable[str]) -> Iterator[str]:
             if path not in seen:
                 seen.add(path)
                 yield path
+
+
+def _remote(url: str) -> list[str]:
+    found = remote_files(url)
+    if found is None:
+        return [url]
+    paths = [path for path in found if PurePosixPath(path).suffix.lower() in SUFFIXES or "*" in url]
+    if not paths:
+        raise ConfigError(f"{url} must stand for audio files, but there are none. Name another place.")
+    return paths
 
 
 def read_list(lines: Iterable[str]) -> list[str]:

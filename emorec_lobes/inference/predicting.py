@@ -1,7 +1,7 @@
 """What `emorec predict` does: names in, answers out, failures last."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
@@ -13,11 +13,13 @@ from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.inference.answer_rows import FORMATS, TIMELINE_FORMATS, AnswerFile, header, written
 from emorec_lobes.inference.answering import Asking, Item
 from emorec_lobes.inference.listing import listed, read_list
+from emorec_lobes.inference.predicting_ray import Wanted, answers_on_ray
 from emorec_lobes.inference.prediction import Question
 from emorec_lobes.inference.recognizer import EmotionRecognizer
 from emorec_lobes.inference.shipped import shipped_model
 
 EXIT_SOME_FAILED = 1
+ENGINES = ("local", "ray")
 
 
 def predict_files(
@@ -31,6 +33,7 @@ def predict_files(
     labels: Sequence[str] | None = None,
     threshold: float | None = None,
     to: Path | None = None,
+    engine: str = "local",
 ) -> int:
     """Answers for files, one line each as they come.
 
@@ -54,6 +57,9 @@ def predict_files(
         As `EmotionRecognizer.predict`.
     to : Path, optional
         The file that predictions are added to; stdout if None.
+    engine : str
+        One of `ENGINES`; `ray` asks on all cores, or GPUs, of a Ray cluster whose machines find the files and the model
+        where this one does.
 
     Returns
     -------
@@ -65,11 +71,13 @@ def predict_files(
     EmorecError
         If the model or an option cannot be used.
     """
-    _check(form, texts, windows, to)
+    _check(form, texts, windows, to, engine)
     items = _items(audio, list_file, texts)
-    recognizer = EmotionRecognizer.from_hparams(model or shipped_model(), **options)
+    model = str(model or shipped_model())
+    here = options if engine == "local" else {**options, "device": "cpu"}  # it is the cluster that has the GPUs
+    recognizer = EmotionRecognizer.from_hparams(model, **here)
     question = Question(recognizer.labels, labels=labels, threshold=threshold)  # told now, not after the first file
-    asking = Asking(recognizer, labels, threshold, options["batch_size"])
+    failed: list[str] = []
     with ExitStack() as stack:
         stream = sys.stdout
         if to is not None:
@@ -79,19 +87,40 @@ def predict_files(
         else:
             stream.write(header(form, question.asked, windows is not None))
         bar = stack.enter_context(tqdm(total=len(items), disable=None, file=sys.stderr, unit="file", leave=False))
-        files = [file for file, _ in items]
-        answers = asking.predictions(items) if windows is None else asking.timelines(files, **windows)
-        for name, answer in answers:
+        if engine == "local":
+            answers = _here(Asking(recognizer, labels, threshold, options["batch_size"], failed), items, form, windows)
+        else:
+            pairs = None if windows is None else tuple(windows.items())
+            named = None if labels is None else tuple(labels)
+            wanted = Wanted(model, tuple(options.items()), form, named, threshold, pairs)
+            answers = _on_ray(wanted, items, failed)
+        for text in answers:
             bar.clear()
-            stream.write(written(form, name, answer))
+            stream.write(text)
             stream.flush()
             bar.update()
-    for line in asking.failed:
+    for line in failed:
         print(f"emorec: {line}", file=sys.stderr)
-    return EXIT_SOME_FAILED if asking.failed else 0
+    return EXIT_SOME_FAILED if failed else 0
 
 
-def _check(form: str, texts: Sequence[str] | None, windows: Mapping[str, float] | None, to: Path | None) -> None:
+def _here(asking: Asking, items: Sequence[Item], form: str, windows: Mapping[str, float] | None) -> Iterator[str]:
+    files = [file for file, _ in items]
+    answers = asking.predictions(items) if windows is None else asking.timelines(files, **windows)
+    return (written(form, name, answer) for name, answer in answers)
+
+
+def _on_ray(wanted: Wanted, items: Sequence[Item], failed: list[str]) -> Iterator[str]:
+    for texts, lines in answers_on_ray(wanted, items):
+        yield from texts
+        failed += lines
+
+
+def _check(
+    form: str, texts: Sequence[str] | None, windows: Mapping[str, float] | None, to: Path | None, engine: str
+) -> None:
+    if engine not in ENGINES:
+        raise ConfigError(not_one_of("engine", engine, ENGINES))
     forms = FORMATS if windows is None else TIMELINE_FORMATS
     if form not in forms:
         raise ConfigError(not_one_of("format", form, forms))

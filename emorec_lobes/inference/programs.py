@@ -1,4 +1,4 @@
-"""A model without its code: as an ONNX file, and as a program of `torch.export`, from features to probabilities."""
+"""A model without its code: as an ONNX file, and as a program of `torch.export`, from waves or features on."""
 
 import copy
 import logging
@@ -26,6 +26,8 @@ _NUM_TIMED = 5
 _GATES = 4
 _OPSET = 20
 _OUTPUT = "probabilities"
+# Inputs whose second axis is time.
+_TIMED = ("waves", "layers", "spectrum", "tokens")
 
 # (batch) -> probabilities, (B, K)
 Program = Callable[..., Tensor]
@@ -37,7 +39,7 @@ def write_programs(graph: nn.Module, folder: Path, labels: Sequence[str]) -> Ite
     Arguments
     ---------
     graph : torch.nn.Module
-        Of `graph.make_graph`.
+        Of `graph.make_graph`, or a `waves.WaveGraph`.
     folder : Path
     labels : sequence of str
         In the order of the output.
@@ -64,7 +66,7 @@ def write_onnx(graph: nn.Module, path: Path, labels: Sequence[str]) -> Program:
     Arguments
     ---------
     graph : torch.nn.Module
-        Of `graph.make_graph`.
+        Of `graph.make_graph`, or a `waves.WaveGraph`.
     path : Path
     labels : sequence of str
         Kept in the file's metadata, in the order of the output.
@@ -196,7 +198,7 @@ def _seconds(run: Program, batch: Sequence[Tensor]) -> Seconds:
 
 
 def _exported(graph: nn.Module) -> torch.export.ExportedProgram:
-    """The graph traced, with the first two axes of features free."""
+    """The graph traced, with free numbers of utterances, and of what each is long."""
     graph = copy.deepcopy(graph)
     for parent in list(graph.modules()):
         for name, child in parent.named_children():
@@ -204,7 +206,7 @@ def _exported(graph: nn.Module) -> torch.export.ExportedProgram:
                 setattr(parent, name, TraceableLSTM(child))
     batch = graph.example(torch.Generator().manual_seed(0))
     free = torch.export.Dim.DYNAMIC
-    shapes = tuple({0: free, 1: free} if each.is_floating_point() and each.dim() > 2 else {0: free} for each in batch)
+    shapes = tuple({0: free, 1: free} if name in _TIMED else {0: free} for name in graph.inputs)
     # Without the option, a batch whose number of segments is not 1 gives a program that refuses 1.
     with torch.no_grad(), patch_export(backed_size_oblivious=True):
         return torch.export.export(graph, batch, dynamic_shapes=shapes, strict=False)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.models.half_precision import convolve
+from emorec_lobes.ranks import sum_over_ranks
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, None: nn.Identity}
 
@@ -17,7 +18,8 @@ def masked_batch_norm(x: Tensor, norm: nn.BatchNorm1d, mask: Tensor | None) -> T
     In evaluation, or without a mask, this is `norm(x)`. Otherwise the valid frames come out, and the running
     statistics move, as if `norm` had been given the valid frames alone; padded frames are scaled by the same
     statistics. A function beside a plain layer, not a layer of its own: the state dict stays that of
-    nn.BatchNorm1d, and the layer can still be swapped for another kind. The statistics are those of this process.
+    nn.BatchNorm1d, and the layer can still be swapped for another kind. The statistics are those of this process, or
+    of all that train together where the layer was made a SyncBatchNorm.
 
     Arguments
     ---------
@@ -40,11 +42,12 @@ def masked_batch_norm(x: Tensor, norm: nn.BatchNorm1d, mask: Tensor | None) -> T
     if mask is None or not norm.training:
         return norm(x)
     valid = mask.unsqueeze(1)  # (B, T) -> (B, 1, T)
-    count = valid.sum().clamp(min=1)
+    count = sum_over_ranks(valid.sum(), norm).clamp(min=1)
     wide = x.to(norm.weight.dtype)  # half precision cannot hold the sums
-    mean = wide.masked_fill(~valid, 0).sum(dim=(0, 2), keepdim=True) / count  # (B, C, T) -> (1, C, 1)
+    mean = sum_over_ranks(wide.masked_fill(~valid, 0).sum(dim=(0, 2), keepdim=True), norm) / count  # (1, C, 1)
     centred = wide - mean
-    variance = centred.masked_fill(~valid, 0).square().sum(dim=(0, 2), keepdim=True) / count
+    squares = centred.masked_fill(~valid, 0).square().sum(dim=(0, 2), keepdim=True)
+    variance = sum_over_ranks(squares, norm) / count
     with torch.no_grad():
         unbiased = variance * count / (count - 1).clamp(min=1)
         norm.running_mean.lerp_(mean.flatten().to(norm.running_mean.dtype), norm.momentum)

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from emorec_lobes.errors import ConfigError
 from emorec_lobes.lengths import frames_to_mask
+from emorec_lobes.ranks import rank_weight
 
 
 def masked_mse(estimate: Tensor, target: Tensor, num_valid: Tensor | None = None) -> Tensor:
@@ -14,7 +15,8 @@ def masked_mse(estimate: Tensor, target: Tensor, num_valid: Tensor | None = None
 
     Source: Makiuchi 2021, eq. 2, read as the mean over all elements, as the authors' code has it.
 
-    Deviates: `num_valid` leaves padded frames out; without it, nothing.
+    Deviates: `num_valid` leaves padded frames out; the mean is over the valid ones of all processes of a training;
+    without it, nothing.
 
     Arguments
     ---------
@@ -51,4 +53,5 @@ def masked_mse(estimate: Tensor, target: Tensor, num_valid: Tensor | None = None
     valid = frames_to_mask(num_valid, error.shape[1])
     # Before squaring: the gradient of a padded frame is then zero even where its content is not finite.
     error = error.masked_fill(~valid.unsqueeze(-1), 0)  # (B, T) -> (B, T, 1)
-    return error.square().sum() / (valid.sum().clamp(min=1) * error.shape[2])
+    count = valid.sum()
+    return error.square().sum() / (count.clamp(min=1) * error.shape[2]) * rank_weight(count)

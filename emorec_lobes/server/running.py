@@ -1,6 +1,7 @@
 """Opens the port, says where, and serves until it is told to stop."""
 
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -115,6 +116,8 @@ def serve(recognizer: "EmotionRecognizer", limits: Limits, port: socket.socket, 
         )
     shown = f"[{host}]" if ":" in host else host
     print(f"Serving {', '.join(recognizer.labels)} on http://{shown}:{number} - Ctrl-C stops it.", flush=True)
+    # It would write a line for every form that is none, as many as anybody likes to send.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     # uvicorn raises the signal again once it has stopped: then there is nothing left to do.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)

@@ -67,3 +67,9 @@ def test_what_is_copied_is_there_and_not_ignored():
     for source in (name for names in sources for name in names):
         assert (ROOT / source).exists()
         assert f"!{source}" in ignored
+
+
+def test_all_that_setup_installs_from_is_copied():
+    copied = {name for word, rest in instructions() if word == "COPY" for name in rest.split()[:-1]}
+    folders = re.search(r"package_dir=\{(.*?)\}", (ROOT / "setup.py").read_text(encoding="utf-8"), re.DOTALL)[1]
+    assert {"emorec_lobes", *re.findall(r': "(\w+)"', folders)} <= copied

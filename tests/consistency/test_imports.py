@@ -28,7 +28,7 @@ class Rule:
 ANY = ("*",)
 ARRAYS = ("numpy", "soundfile", "tqdm")
 TENSORS = ("numpy", "torch", "torchaudio")
-ALL_BELOW_EXPERIMENTS = (*BASE, "lengths", "corpora", "features", "dataio", "brains", "evaluation")
+ALL_BELOW_EXPERIMENTS = (*BASE, "lengths", "scale", "corpora", "features", "dataio", "brains", "evaluation")
 
 RULES = {
     "__init__": Rule(),
@@ -38,11 +38,15 @@ RULES = {
     "files": Rule(BASE),
     "names": Rule(),
     "lengths": Rule(BASE, at_top=("torch",)),
+    "ranks": Rule(at_top=("torch",)),
+    "scale": Rule(BASE, inside=("ray", "fsspec")),
     "corpora": Rule(BASE, at_top=(*ARRAYS, "scipy"), inside=("espeakng_loader",)),
     "evaluation": Rule((*BASE, "corpora.rows"), at_top=("numpy", "scipy", "sklearn", "matplotlib")),
-    "models": Rule(("errors", "units", "labels", "lengths"), at_top=("torch", "speechbrain.nnet", "speechbrain.lobes")),
+    "models": Rule(
+        ("errors", "units", "labels", "lengths", "ranks"), at_top=("torch", "speechbrain.nnet", "speechbrain.lobes")
+    ),
     "features": Rule(
-        (*BASE, "lengths", "corpora.manifest"),
+        (*BASE, "lengths", "scale", "corpora.manifest"),
         at_top=(*TENSORS, "scipy", "soundfile", "safetensors", "tqdm"),
         inside=ANY,
     ),
@@ -50,9 +54,9 @@ RULES = {
         (*BASE, "lengths", "corpora.manifest", "features.store"),
         at_top=(*TENSORS, "speechbrain.dataio", "speechbrain.utils"),
     ),
-    "brains": Rule((*BASE, "lengths", "dataio", "evaluation"), at_top=(*TENSORS, "speechbrain")),
+    "brains": Rule((*BASE, "lengths", "ranks", "dataio", "evaluation"), at_top=(*TENSORS, "speechbrain")),
     "experiments": Rule(ALL_BELOW_EXPERIMENTS, at_top=ANY),
-    "inference": Rule((*BASE, "lengths", "features", "dataio", "evaluation"), at_top=ANY),
+    "inference": Rule((*BASE, "lengths", "scale", "features", "dataio", "evaluation"), at_top=ANY),
     "cli": Rule(BASE, inside=ANY, internal_inside=ANY),
     "server": Rule(BASE, inside=ANY, internal_inside=ANY),
     "recipes": Rule(("experiments", "brains"), at_top=("speechbrain", "torch")),

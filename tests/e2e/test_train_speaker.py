@@ -187,6 +187,8 @@ def test_half_precision_and_reverberation_train_too(train, tmp_path):
         ({"augment": "[reverb]"}, ["--reverb_csv"]),
         ({"noise_csv": "nowhere.csv"}, ["`noise_csv`", "nowhere.csv does not exist"]),
         ({"noise_csv": "[1]"}, ["`noise_csv` must be text"]),
+        ({"noise_csv": __file__}, ["must have the columns ID, duration and wav, but lacks ID"]),
+        ({"front_end": 3}, ["`front_end` must be arguments of what it builds"]),
         ({"number_of_updates": "null"}, ["`number_of_updates` must be a whole number"]),
         ({"channels": "[4, -6, 8]"}, ["`channels` must be 1 or more"]),
         ({"speaker_from": "file"}, ["`speaker_from` must be one of folder, file_name"]),

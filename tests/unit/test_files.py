@@ -60,9 +60,8 @@ def test_a_folder_is_free_when_its_holder_is_killed_although_a_process_forked_fr
     holder = os.fork()
     if holder == 0:
         with locked(tmp_path, "run"):
-            child = os.fork()
-            if child:
-                os.write(writing, str(child).encode())
+            if not os.fork():
+                os.write(writing, str(os.getpid()).encode())  # itself, so that it has begun
             time.sleep(60)
             os._exit(0)
     child = int(os.read(reading, 20))
@@ -83,4 +82,13 @@ def test_what_is_no_json_is_one_line(tmp_path, text):
     path = tmp_path / "a.json"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(DataError, match="is not valid JSON"):
+        read_json(path, "the recipe")
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path):
+    path = tmp_path / "a.json"
+    path.symlink_to(path)
+    with pytest.raises(
+        DataError, match=r"a\.json cannot be read \(Too many levels of symbolic links\)\. Make it again"
+    ):
         read_json(path, "the recipe")

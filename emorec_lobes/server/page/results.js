@@ -17,7 +17,7 @@ export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 /** One answer: the emotion, how sure, every probability, what to be careful about. */
 export function answerCard(title, answer, labels) {
   const said = answer.label ?? "no clear answer";
-  const sure = element("p", { kind: "sure", text: "confidence", children: [element("b", { text: percent(answer.confidence) })] });
+  const sure = element("p", { kind: "sure", text: "calibrated confidence", children: [element("b", { text: percent(answer.confidence) })] });
   sure.prepend(sure.lastChild);
   const verdict = element("p", {
     kind: "verdict",

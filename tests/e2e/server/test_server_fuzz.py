@@ -136,7 +136,10 @@ def test_spoilt_uploads_are_refused_and_leave_nothing_behind(make_recording):
         deaths = http.client.HTTPConnection(urlsplit(address).netloc)
         deaths.request("GET", "/metrics")
         dead = re.search(rb"^emorec_decoder_deaths (\S+)", deaths.getresponse().read(), re.MULTILINE)[1]
+        started.terminate()
+        _, logged = started.communicate(timeout=60)
     print(f"\n{dict(counts)}, {before_mb:.1f} -> {after_mb:.1f} MB, {float(dead):g} decoders died")
     assert set(counts) <= EXPECTED and counts[200] > 0 and counts[422] > 0
     assert sum(counts.values()) == NUM_UPLOADS and sound == [200]
     assert after_mb - before_mb < MAX_GROWTH_MB
+    assert (started.returncode, logged) == (0, "")

@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import shutil
+import sys
 
+import fsspec
 import numpy as np
 import pytest
 import soundfile
@@ -88,6 +90,20 @@ def test_folders_patterns_lists_and_stdin_name_files(fake, folder, capsys, monke
     assert [row["label"] for row in found] == ["angry", "sad", "angry"] and float(found[0]["p_angry"]) > 0.89
 
 
+@pytest.mark.parametrize("form", ["csv", "rttm"])
+def test_urls_are_heard_as_files_are(fake, folder, capsys, form):
+    memory = fsspec.filesystem("memory")
+    for name in ("a.wav", "notes.txt"):
+        memory.pipe(f"/{folder.name}/{name}", (folder / name).read_bytes())
+    timeline = ["--timeline"] if form == "rttm" else []
+    urls = [f"memory://{folder.name}/{name}" for name in ("a.wav", "notes.txt", "none.wav")]
+    assert main(["predict", *urls, "--model", "m", "--format", form, *timeline]) == 1
+    found, err = capsys.readouterr()
+    assert main(["predict", "a.wav", "--model", "m", "--format", form, *timeline]) == 0
+    assert found.replace(urls[0], "a.wav") == capsys.readouterr().out
+    assert [url in line for url, line in zip(urls[1:], err.splitlines(), strict=True)] == [True, True]
+
+
 def test_json_lines_have_everything(fake, folder, capsys):
     main(["predict", "a.wav", "--model", "m", "--format", "json", "--threshold", "0.95"])
     answer = json.loads(capsys.readouterr().out)
@@ -138,6 +154,12 @@ def test_timelines_are_written_in_every_format(fake, folder, capsys):
     assert found["rttm"].startswith("SPEAKER a.wav 1 0.000 1.000") and found["audacity"].endswith("\tangry\n")
 
 
+def test_without_ray_its_engine_is_one_line_with_what_installs_it(fake, folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["predict", "a.wav", "--model", "m", "--engine", "ray"]) == 2
+    assert capsys.readouterr().err == "emorec: `ray` is not installed. Run pip install 'emorec[scale]'.\n"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -150,6 +172,7 @@ def test_timelines_are_written_in_every_format(fake, folder, capsys):
         (["a.wav", "b.wav", "--model", "m", "--text", "hello"], "one for each of 2 files"),
         (["a.wav", "--model", "m", "--timeline", "--to", "x.csv"], "must stand without --to"),
         (["--list", "none.txt", "--model", "m"], "must be a list of files"),
+        (["a.wav", "--model", "m", "--engine", "spark"], "`engine` must be one of local, ray"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line_and_exit_code_2(fake, folder, capsys, words, message):

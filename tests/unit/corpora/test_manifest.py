@@ -34,6 +34,16 @@ def test_what_is_written_is_read_again(tmp_path):
     assert read_info(tmp_path / "m.json") == info
 
 
+def test_the_file_is_what_the_json_library_writes_with_an_indent_of_one(tmp_path):
+    odd = replace(BARE, id='q"\n\u2028', text="a\tb\\\n", valence=1e-7)
+    write_manifest(tmp_path / "m.json", [BARE, FULL, odd], ManifestInfo("x"))
+    entries = {}
+    for item in (BARE, FULL, odd):
+        entries[item.id] = {key: value for key, value in asdict(item).items() if value is not None and key != "id"}
+    expected = json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
+    assert (tmp_path / "m.json").read_text(encoding="utf-8") == expected
+
+
 def test_what_a_corpus_does_not_have_is_left_out(tmp_path):
     write_manifest(tmp_path / "m.json", [BARE], ManifestInfo("x"))
     (entry,) = json.loads((tmp_path / "m.json").read_text(encoding="utf-8")).values()

@@ -1,6 +1,7 @@
 """A hyperparameter that cannot mean anything is refused by its name, whatever it would have broken later."""
 
 import pytest
+from ruamel.yaml import YAML
 
 from emorec_lobes.errors import ConfigError
 from emorec_lobes.experiments.values import check_values
@@ -62,6 +63,14 @@ def test_every_other_value_is_refused_by_name(given):
     [(key, value)] = given.items()
     with pytest.raises(ConfigError, match=f"`{key}` must be .* but is {value!r} instead"):
         check_values(FILE, given)
+
+
+def test_what_the_file_builds_takes_arguments_or_null():
+    file = YAML().load("front_end: !new:torch.nn.Linear {in_features: 2, out_features: 3}")
+    check_values(file, {"front_end": {"in_features": 4}})
+    check_values(file, {"front_end": None})
+    with pytest.raises(ConfigError, match="`front_end` must be arguments of what it builds, but is 3 instead"):
+        check_values(file, {"front_end": 3})
 
 
 @pytest.mark.parametrize("score", ["accuracy", "uar", "weighted_f1", "macro_f1"])

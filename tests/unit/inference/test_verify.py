@@ -146,7 +146,7 @@ def test_an_additional_file_is_refused_unless_it_is_gits_or_the_hubs(copy):
     (copy / ".git").mkdir()
     assert list(verify(copy))
     (copy / "extra.py").write_text("")
-    assert refused(copy, "holds 'extra.py'")
+    assert refused(copy, "has 'extra.py'")
 
 
 def test_weights_of_another_fold_are_refused(copy, make_fold, tmp_path):

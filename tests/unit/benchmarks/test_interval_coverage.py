@@ -5,7 +5,7 @@ import pytest
 
 from emorec_lobes.evaluation.metrics import scores
 
-SCRIPT = "coverage.py"
+SCRIPT = "interval_coverage.py"
 
 
 @pytest.mark.parametrize("place", range(6))

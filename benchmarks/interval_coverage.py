@@ -1,6 +1,6 @@
 """How often 95 % intervals hold the truth with ten speakers, simulated.
 
-    python benchmarks/coverage.py [--score NAME] [--simulations N] [--resamples N] [--seed N]
+    python benchmarks/interval_coverage.py [--score NAME] [--simulations N] [--resamples N] [--seed N]
 
 Ten speakers with EmoDB's numbers of utterances are drawn from a population whose scores are known; two systems answer
 them. Every row is a population, every column a way to an interval. README.md beside this file says how to read it.
@@ -164,4 +164,4 @@ def run() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of("coverage", run))
+    sys.exit(exit_code_of("interval_coverage", run))

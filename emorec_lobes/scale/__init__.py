@@ -1,0 +1,1 @@
+"""Many machines and many files: Ray, processes that may die, and paths in object stores."""
