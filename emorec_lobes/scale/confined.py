@@ -13,7 +13,6 @@ from multiprocessing import connection
 from queue import SimpleQueue
 from typing import Any
 
-from emorec_lobes.scale.cluster import num_cores
 from emorec_lobes.units import Seconds
 
 # Times that the same items may end their process before they are blamed for it: once may be the machine's fault.
@@ -32,8 +31,6 @@ class Confined:
         A group of items -> list of answers; importable, so that the process finds it.
     lost : callable
         An item that has killed its process -> the answer in its place.
-    threads : int, optional
-        Of torch in the process; its own choice if None.
 
     Example
     -------
@@ -42,15 +39,15 @@ class Confined:
     [1, 2, 3]
     """
 
-    def __init__(self, work: Work, lost: Callable[[Any], Any], threads: int | None = None) -> None:
-        self._work, self._lost, self._threads = work, lost, threads
+    def __init__(self, work: Work, lost: Callable[[Any], Any]) -> None:
+        self._work, self._lost = work, lost
         self._process: ProcessPoolExecutor | None = None
 
     def __call__(self, group: list[Any]) -> list[Any]:
         """The answers of a group: asked together, or, where that kills the process, one after the other."""
         for _ in range(_TRIES):
             self._process = self._process or ProcessPoolExecutor(
-                1, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(self._threads,)
+                1, multiprocessing.get_context("spawn"), initializer=end_with_parent
             )
             try:
                 return self._process.submit(self._work, group).result()
@@ -78,7 +75,7 @@ def in_processes(
 ) -> Iterator[list[Any]]:
     """The answers of each group, in the order of the groups, by so many processes at a time.
 
-    The cores are shared out among them. The rest is as of `Confined`.
+    The rest is as of `Confined`.
 
     Example
     -------
@@ -96,7 +93,7 @@ def in_processes(
 
     with ExitStack() as stack:
         for _ in range(count):
-            idle.put(stack.enter_context(Confined(work, lost, max(1, num_cores() // count))))
+            idle.put(stack.enter_context(Confined(work, lost)))
         threads = ThreadPoolExecutor(count)
         # What has not begun is not begun when nobody wants it any more.
         stack.callback(threads.shutdown, cancel_futures=True)
@@ -115,14 +112,6 @@ def at_most(limit_s: Seconds) -> Iterator[None]:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-
-
-def _begin(threads: int | None) -> None:
-    end_with_parent()
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
 
 
 def end_with_parent() -> None:
