@@ -26,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     encoder.add_argument("--num-layers", type=int, metavar="N", help="hidden states; 1 for the last one of a text")
     encoder.add_argument("--encoder-dim", type=int, metavar="D", help="width")
     encoder.add_argument("--padding", default="centred", help="of speech: centred (default) or authors")
+    encoder.add_argument("--precision", default="fp32", help="fp32 (default), or bf16 with Hugging Face speech models")
+    encoder.add_argument("--dtype", default="float16", help="layers are stored as float16 (default), or int8 in half")
     encoder.add_argument("--device", default="cpu", help="cpu (default), cuda, ...")
 
     text = parser.add_argument_group("tokens")
@@ -80,4 +82,12 @@ def _spec(args: argparse.Namespace) -> "ExtractionSpec | TextSpec":
     sizes = [one if one is not None else other for one, other in zip(given, default, strict=True)]
     if _TOKENS in features:
         return TextSpec(*sizes, brackets=args.brackets, max_tokens=args.max_tokens, device=args.device)
-    return ExtractionSpec(*sizes, padding=args.padding, aligner=args.aligner, features=features, device=args.device)
+    return ExtractionSpec(
+        *sizes,
+        padding=args.padding,
+        aligner=args.aligner,
+        features=features,
+        device=args.device,
+        dtype=args.dtype,
+        precision=args.precision,
+    )

@@ -26,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--enrol", type=Path, metavar="DIR", help="a folder with more audio of the speaker")
     parser.add_argument("--to", type=Path, metavar="FILE", help="adds the answers to a file, and skips those in it")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    parser.add_argument("--engine", default="local", help="local (default), or ray: on all cores or GPUs of a cluster")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="processes (default: this one; on Ray, all it has room for)"
+    )
+    parser.add_argument("--engine", default="local", help="local (default), or ray: on the cores or GPUs of a cluster")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,4 +52,5 @@ def run(args: argparse.Namespace) -> int:
         threshold=args.threshold,
         to=args.to,
         engine=args.engine,
+        jobs=args.jobs,
     )

@@ -18,12 +18,14 @@ from emorec_lobes.errors import ConfigError
 from emorec_lobes.experiments.values import check_values
 
 # Where things lie and how fast they run: none of these changes what is trained, so a run may
-# go on under other values.
+# go on under other values; but for those of the features, whose names in the fingerprint tell them.
 RUNTIME_KEYS = frozenset(
     {
         "data_folder",
         "output_folder",
         "feature_folder",
+        "feature_dtype",
+        "encoder_precision",
         "manifest",
         "split_list",
         "trials",

@@ -20,12 +20,14 @@ from emorec_lobes.experiments.folds import FoldData
 from emorec_lobes.experiments.ratings import soft_features, soft_stamp, soft_targets
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.features.extract import extract
+from emorec_lobes.features.huggingface_precision import FP32
 from emorec_lobes.features.mel import NUM_MELS
 from emorec_lobes.features.phone_table import NUM_PHONES
 from emorec_lobes.features.phones import unaligned, warn_of_unaligned
 from emorec_lobes.features.speaker import DIM
 from emorec_lobes.features.spec import ExtractionSpec
 from emorec_lobes.features.spectrum_spec import SpectrumSpec
+from emorec_lobes.features.speech import STORED_AS
 from emorec_lobes.features.store import FeatureStore
 from emorec_lobes.features.wave_copy import WaveCopy
 from emorec_lobes.files import write_json
@@ -159,6 +161,8 @@ def extract_features(
         num_layers=settings["num_layers"],
         encoder_dim=settings["encoder_dim"],
         padding=settings["encoder_padding"],
+        dtype=settings.values.get("feature_dtype", STORED_AS[0]),
+        precision=settings.values.get("encoder_precision", FP32),
         device=run_opts["device"] or infer_device(),
         **options,
     )

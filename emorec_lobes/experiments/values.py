@@ -5,6 +5,8 @@ from typing import Any
 
 from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.evaluation.metrics import METRICS
+from emorec_lobes.features.huggingface_precision import PRECISIONS
+from emorec_lobes.features.speech import STORED_AS
 
 # Every other whole number of a hyperparameter file counts something that there must be one of.
 _MAY_BE_0 = frozenset(
@@ -14,7 +16,7 @@ _MAY_BE_0 = frozenset(
 _MOST = 2**63 - 1  # what a computer counts to
 
 # The keys that take one of a few words.
-_CHOICES = {"validation_score": METRICS}
+_CHOICES = {"validation_score": METRICS, "feature_dtype": STORED_AS, "encoder_precision": PRECISIONS}
 
 # What a key holds whose value in the file may be null.
 _OPTIONAL = {

@@ -41,7 +41,7 @@ class _Job:
 
     utterance: Utterance
     sources: Mapping[str, tuple[Any, ...] | None]  # feature -> what it is made from
-    batch: tuple[str, ...] = ()  # the transcripts that go through a text encoder together with its own
+    batch: tuple[Any, ...] = ()  # the transcripts or utterances that go through the encoder together with its own
 
 
 def extract(
@@ -55,11 +55,11 @@ def extract(
 ) -> dict[str, FeatureStore]:
     """Fills the stores of a manifest's features.
 
-    An utterance is decoded once for all of its features and goes through the encoder alone, a transcript
-    with others of as many tokens. What is in the stores already is left alone; if its audio file has
-    another size or time, the decoded audio decides whether it is computed again, and of tokens the
-    transcript does. When nothing is missing, nothing is loaded. An interrupted extraction goes on where it
-    was, and ends with the same bits.
+    An utterance is decoded once for all of its features and goes through the encoder alone, or at `bf16`
+    with others about as long, a transcript with others of as many tokens. What is in the stores already is
+    left alone; if its audio file has another size or time, the decoded audio decides whether it is computed
+    again, and of tokens the transcript does. When nothing is missing, nothing is loaded. An interrupted
+    extraction goes on where it was, and ends with the same bits.
 
     Arguments
     ---------
@@ -203,7 +203,7 @@ class _Worker:
         if feature not in self.extractors:
             self.extractors[feature] = self.spec.load(feature)
         extractor, utterance = self.extractors[feature], job.utterance
-        if job.batch:
+        if job.batch and feature == self.spec.batched:
             return extractor(heard, utterance, self.data_folder, job.batch)
         if feature != "phones" or heard is given:
             return extractor(heard, utterance, self.data_folder)

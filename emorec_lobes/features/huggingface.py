@@ -80,6 +80,7 @@ class HuggingFaceEncoder:
         self.dim = encoder_dim
         self._encoder = encoder
         self._padding = padding
+        self._precision = precision
         self._device = torch.device(device)
         model = load_model(folder, config, unused=("masked_spec_embed",))
         self._whisper = _WhisperInput(folder, config) if config.model_type == "whisper" else None
@@ -91,7 +92,7 @@ class HuggingFaceEncoder:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What decides the values; part of the store's fingerprint."""
-        return identity(self._encoder, self._padding)
+        return identity(self._encoder, self._padding, self._precision)
 
     @torch.no_grad()
     def layers(self, wave: Tensor) -> Tensor:
@@ -172,13 +173,14 @@ class _WhisperInput:
             yield features.input_features[..., : self._window_frames * _WHISPER_STRIDE]
 
 
-def identity(encoder: str, padding: str) -> dict[str, Any]:
+def identity(encoder: str, padding: str, precision: str = FP32) -> dict[str, Any]:
     """What decides the values of an encoder: a hub id's name, a folder's content wherever it lies.
 
     A hub id needs no model on this machine, so a store can be used where only it was copied to.
     """
     weights = encoder if is_hub_id(encoder) else content_identity(locate_model(encoder))
-    return {"version": 1, "weights": weights, "padding": padding}
+    rounded = {} if precision == FP32 else {"precision": precision}
+    return {"version": 1, "weights": weights, "padding": padding, **rounded}
 
 
 def padding_samples(num_samples: int, padding: str) -> tuple[int, int]:

@@ -15,10 +15,12 @@ from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.features import speaker, text
 from emorec_lobes.features.audio_source import audio_source, file_stamp, read_audio
 from emorec_lobes.features.huggingface import check_sizes
+from emorec_lobes.features.huggingface_precision import FP32
 from emorec_lobes.features.mel import NUM_MELS, MelSpectrogram
 from emorec_lobes.features.phones import PhoneExtractor
 from emorec_lobes.features.speaker import SpeakerEmbedding
-from emorec_lobes.features.speech import layers_header, load_encoder
+from emorec_lobes.features.speech import STORED_AS, layers_header, load_encoder
+from emorec_lobes.features.speech_batches import SpeechLayers, batches_of
 from emorec_lobes.features.store import HEADER, FeatureStore, StoreHeader, read_header
 from emorec_lobes.features.text_brackets import check_transcript, has_letters, replace_brackets, split_context
 from emorec_lobes.features.wave_copy import WaveCopy, header_of
@@ -48,6 +50,10 @@ class ExtractionSpec:
         Where the encoder runs. Not part of what the features are.
     copy : WaveCopy, optional
         Augments the waves first; its features lie in stores of their own.
+    dtype : str
+        What the layers are stored as: `float16`, or `int8` with a scale for each frame and layer, in half the space.
+    precision : str
+        `fp32`, or `bf16`, with which utterances of about one length go through the encoder together.
 
     Example
     -------
@@ -64,8 +70,11 @@ class ExtractionSpec:
     features: tuple[str, ...] = FEATURES
     device: str = "cpu"
     copy: WaveCopy | None = None
+    dtype: str = STORED_AS[0]
+    precision: str = FP32
 
     reads_audio: ClassVar[bool] = True
+    batched: ClassVar[str] = "layers"
 
     def __post_init__(self) -> None:
         for feature in self.features:
@@ -79,7 +88,8 @@ class ExtractionSpec:
 
     def _header(self, feature: str) -> StoreHeader:
         if feature == "layers":
-            return layers_header(self.encoder, self.num_layers, self.encoder_dim, self.padding)
+            sizes = (self.num_layers, self.encoder_dim)
+            return layers_header(self.encoder, *sizes, self.padding, self.precision, self.dtype)
         if feature == "mel":
             identity = MelSpectrogram().identity
             return StoreHeader("mel", identity, SAMPLE_RATE_HZ, FRAME_SHIFT_S, (NUM_MELS,), "float16")
@@ -106,8 +116,9 @@ class ExtractionSpec:
     def load(self, feature: str) -> Extractor:
         """Loads what computes a feature."""
         if feature == "layers":
-            encoder = load_encoder(self.encoder, self.num_layers, self.encoder_dim, self.padding, self.device)
-            return lambda wave, utterance, data_folder: encoder.layers(wave)
+            sizes = (self.num_layers, self.encoder_dim)
+            encoder = load_encoder(self.encoder, *sizes, self.padding, self.device, self.precision)
+            return SpeechLayers(encoder, self)
         if feature == "phones":
             return PhoneExtractor(self.aligner)
         extractor = MelSpectrogram() if feature == "mel" else SpeakerEmbedding()
@@ -125,9 +136,12 @@ class ExtractionSpec:
         alignment = file_stamp(locate(utterance.phones, data_folder)) if utterance.phones else None
         return (*source, _text_hash(utterance)[:16], *(alignment or ()))
 
-    def batches(self, utterances: Mapping[str, Utterance]) -> list[dict[str, str]]:
-        """What goes through an extractor together: nothing does, each utterance goes alone."""
-        return []
+    def batches(self, utterances: Mapping[str, Utterance]) -> list[dict[str, Utterance]]:
+        """What goes through the encoder together, as id -> utterance: nothing at `fp32`, where each is to have the same
+        bits in every manifest; else what is about as long, as the manifest alone decides."""
+        if self.precision == FP32 or "layers" not in self.features:
+            return []
+        return batches_of(utterances)
 
     def warnings(self, stores: Mapping[str, FeatureStore], utterances: Mapping[str, Utterance]) -> list[str]:
         """Lines on utterances that were just extracted: none, since only transcripts need any."""
@@ -159,6 +173,7 @@ class TextSpec:
 
     features: ClassVar[tuple[str, ...]] = (TOKENS,)
     reads_audio: ClassVar[bool] = False
+    batched: ClassVar[str] = TOKENS
     copy: ClassVar[None] = None
 
     def header(self, feature: str = TOKENS) -> StoreHeader:

@@ -55,6 +55,7 @@ class SpectrumSpec:
 
     features: ClassVar[tuple[str, ...]] = (SPECTRUM,)
     reads_audio: ClassVar[bool] = True
+    batched: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         options = dict(self.vad_options) if isinstance(self.vad_options, tuple) else self.vad_options or {}

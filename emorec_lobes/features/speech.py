@@ -10,7 +10,7 @@ from emorec_lobes.errors import ConfigError, UnavailableError, not_one_of
 from emorec_lobes.features import huggingface, resemblyzer
 from emorec_lobes.features.huggingface import PADDINGS, HuggingFaceEncoder, check_sizes
 from emorec_lobes.features.huggingface_folder import is_hub_id, locate_model
-from emorec_lobes.features.huggingface_precision import FP32
+from emorec_lobes.features.huggingface_precision import FP32, PRECISIONS
 from emorec_lobes.features.mel import NUM_MELS, MelSpectrogram
 from emorec_lobes.features.resemblyzer import ResemblyzerEncoder
 from emorec_lobes.features.store import StoreHeader
@@ -61,6 +61,9 @@ class MelEncoder:
         return [self.layers(wave) for wave in waves]
 
 
+# How a store may keep layers; the first one unless it is told otherwise.
+STORED_AS = ("float16", "int8")
+
 # What needs no download: name -> (num_layers, encoder_dim).
 BUILT_IN = {
     "resemblyzer": (resemblyzer.NUM_LAYERS, resemblyzer.DIM),
@@ -89,7 +92,7 @@ def load_encoder(
     device : str
         Where it runs, e.g. "cpu", "cuda"; results come back on the CPU.
     precision : str
-        Of a Hugging Face encoder's matrices: `fp32`, or `bf16`, which is for answering, not for a feature store.
+        Of a Hugging Face encoder's matrices: `fp32` or `bf16`.
 
     Returns
     -------
@@ -107,10 +110,8 @@ def load_encoder(
     >>> load_encoder("resemblyzer", num_layers=3, encoder_dim=256).layers(torch.randn(8_000)).shape
     torch.Size([26, 3, 256])
     """
-    _check(encoder, num_layers, encoder_dim, padding)
+    _check(encoder, num_layers, encoder_dim, padding, precision)
     check_device(device)
-    if encoder in BUILT_IN and precision != FP32:
-        raise ConfigError(f"`precision` must be {FP32} with the encoder {encoder}, but is {precision!r}. Leave it out.")
     if encoder == "resemblyzer":
         return ResemblyzerEncoder(device)
     if encoder == "mel":
@@ -118,36 +119,52 @@ def load_encoder(
     return HuggingFaceEncoder(encoder, num_layers, encoder_dim, padding, device, precision)
 
 
-def layers_header(encoder: str, num_layers: int, encoder_dim: int, padding: str = "centred") -> StoreHeader:
-    """The store header of an encoder's layers; reads files, but builds no model and asks no network.
+def layers_header(
+    encoder: str,
+    num_layers: int,
+    encoder_dim: int,
+    padding: str = "centred",
+    precision: str = FP32,
+    dtype: str = STORED_AS[0],
+) -> StoreHeader:
+    """The store header of an encoder's layers, which a store keeps as `dtype`; reads files, but builds no model and
+    asks no network.
 
     Raises
     ------
     ConfigError, UnavailableError
         As `load_encoder`, as far as it can be told without loading.
     """
-    _check(encoder, num_layers, encoder_dim, padding)
+    _check(encoder, num_layers, encoder_dim, padding, precision)
+    if dtype not in STORED_AS:
+        raise ConfigError(not_one_of("dtype", dtype, STORED_AS))
     if encoder == "resemblyzer":
         name, identity = encoder, resemblyzer.identity()
     elif encoder == "mel":
         name, identity = encoder, MelSpectrogram().identity
     elif is_hub_id(encoder):
-        name, identity = encoder.replace("/", "--"), huggingface.identity(encoder, padding)
+        name, identity = encoder.replace("/", "--"), huggingface.identity(encoder, padding, precision)
     else:
         folder = locate_model(encoder)
         config = huggingface.read_config(folder)
         check_sizes(encoder, huggingface.sizes_of(config, folder), (num_layers, encoder_dim))
-        name, identity = config.model_type, huggingface.identity(encoder, padding)
+        name, identity = config.model_type, huggingface.identity(encoder, padding, precision)
     return StoreHeader(
-        f"layers-{name}", identity, SAMPLE_RATE_HZ, FRAME_SHIFT_S, (int(num_layers), int(encoder_dim)), "float16"
+        f"layers-{name}", identity, SAMPLE_RATE_HZ, FRAME_SHIFT_S, (int(num_layers), int(encoder_dim)), dtype
     )
 
 
-def _check(encoder: str, num_layers: int, encoder_dim: int, padding: str) -> None:
+def _check(encoder: str, num_layers: int, encoder_dim: int, padding: str, precision: str) -> None:
     if padding not in PADDINGS:
         raise ConfigError(not_one_of("padding", padding, PADDINGS))
+    if precision not in PRECISIONS:
+        raise ConfigError(not_one_of("precision", precision, PRECISIONS))
     if encoder in BUILT_IN:
         check_sizes(encoder, BUILT_IN[encoder], (num_layers, encoder_dim))
+        if precision != FP32:
+            raise ConfigError(
+                f"`precision` must be {FP32} with the encoder {encoder}, but is {precision!r}. Leave it out."
+            )
 
 
 def check_device(device: str) -> None:

@@ -7,8 +7,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
+from emorec_lobes.features.by_length import by_length
 from emorec_lobes.features.huggingface_precision import PRECISIONS
-from emorec_lobes.inference.batch import Batch, by_length
+from emorec_lobes.inference.batch import Batch
 from emorec_lobes.inference.checkpoint import SHAPE, CheckpointSystem
 from emorec_lobes.inference.disentangled import DisentangledSystem
 from emorec_lobes.inference.inputs import Heard

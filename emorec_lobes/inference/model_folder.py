@@ -1,7 +1,7 @@
 """A trained model on the disk, opened only after it is checked: a finished fold, or an export of one."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from emorec_lobes.errors import ConfigError
-from emorec_lobes.features.speech import layers_header
+from emorec_lobes.features.huggingface_precision import FP32, PRECISIONS
+from emorec_lobes.features.speech import BUILT_IN, STORED_AS, layers_header
 from emorec_lobes.features.text import text_header
 from emorec_lobes.files import read_json
 from emorec_lobes.inference.check import load_checked
@@ -73,7 +74,10 @@ def open_model(
                 f"The model in {loaded.source} was trained on a local encoder ({expected}), which is not stored with "
                 f"it. Give its folder as `{key}`."
             )
-        if given[key] and expected and (found := _features_name(loaded.hparams, key, feature)) != expected:
+        if not given[key] or not expected:
+            continue
+        names = _features_names(loaded.hparams, key, feature)
+        if (found := next(names)) != expected and expected not in names:
             raise ConfigError(
                 f"`{key}` must be the one that the model in {loaded.source} was trained on ({expected}), but "
                 f"{loaded.hparams[key]} is {found} instead. Name that one."
@@ -135,14 +139,18 @@ def _open(folder: Path, keys: Sequence[str], record: Mapping[str, Any], trust: b
     return LoadedModel(task_of(folder / HPARAMS).name, hparams, model.eval(), folder, temperature, card_of(record))
 
 
-def _features_name(hparams: Mapping[str, Any], key: str, feature: str) -> str:
-    """What the features of an encoder are called: the name tells its weights and options."""
+def _features_names(hparams: Mapping[str, Any], key: str, feature: str) -> Iterator[str]:
+    """What the features of an encoder may be called: the name tells its weights and options, and of layers how exact
+    they were in training."""
     if feature == "layers":
-        sizes = (hparams["num_layers"], hparams["encoder_dim"])
-        return layers_header(hparams[key], *sizes, hparams["encoder_padding"]).folder_name
+        options = (hparams["num_layers"], hparams["encoder_dim"], hparams["encoder_padding"])
+        for precision in (FP32,) if hparams[key] in BUILT_IN else PRECISIONS:
+            header = layers_header(hparams[key], *options, precision)
+            yield from (replace(header, dtype=dtype).folder_name for dtype in STORED_AS)
+        return
     prefix = "text_" if key == "text_encoder" else ""
     sizes = (hparams[f"{prefix}num_layers"], hparams[f"{prefix}encoder_dim"])
-    return text_header(hparams[key], *sizes, hparams["brackets"], hparams["max_tokens"]).folder_name
+    yield text_header(hparams[key], *sizes, hparams["brackets"], hparams["max_tokens"]).folder_name
 
 
 def card_of(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.inference.answer_rows import FORMATS, TIMELINE_FORMATS, AnswerFile, header, written
 from emorec_lobes.inference.answering import Asking, Item
 from emorec_lobes.inference.listing import listed, read_list
-from emorec_lobes.inference.predicting_ray import Wanted, answers_on_ray
+from emorec_lobes.inference.predicting_groups import Wanted, answers_of_groups
 from emorec_lobes.inference.prediction import Question
 from emorec_lobes.inference.recognizer import EmotionRecognizer
 from emorec_lobes.inference.shipped import shipped_model
@@ -34,6 +34,7 @@ def predict_files(
     threshold: float | None = None,
     to: Path | None = None,
     engine: str = "local",
+    jobs: int | None = None,
 ) -> int:
     """Answers for files, one line each as they come.
 
@@ -60,6 +61,8 @@ def predict_files(
     engine : str
         One of `ENGINES`; `ray` asks on all cores, or GPUs, of a Ray cluster whose machines find the files and the model
         where this one does.
+    jobs : int, optional
+        Processes; this one alone if None, on Ray as many as there is room for.
 
     Returns
     -------
@@ -71,10 +74,11 @@ def predict_files(
     EmorecError
         If the model or an option cannot be used.
     """
-    _check(form, texts, windows, to, engine)
+    _check(form, texts, windows, to, engine, jobs)
     items = _items(audio, list_file, texts)
     model = str(model or shipped_model())
-    here = options if engine == "local" else {**options, "device": "cpu"}  # it is the cluster that has the GPUs
+    is_alone = engine == "local" and jobs in (None, 1)
+    here = options if is_alone else {**options, "device": "cpu"}  # it is the others that need the GPUs
     recognizer = EmotionRecognizer.from_hparams(model, **here)
     question = Question(recognizer.labels, labels=labels, threshold=threshold)  # told now, not after the first file
     failed: list[str] = []
@@ -87,13 +91,13 @@ def predict_files(
         else:
             stream.write(header(form, question.asked, windows is not None))
         bar = stack.enter_context(tqdm(total=len(items), disable=None, file=sys.stderr, unit="file", leave=False))
-        if engine == "local":
+        if is_alone:
             answers = _here(Asking(recognizer, labels, threshold, options["batch_size"], failed), items, form, windows)
         else:
             pairs = None if windows is None else tuple(windows.items())
             named = None if labels is None else tuple(labels)
             wanted = Wanted(model, tuple(options.items()), form, named, threshold, pairs)
-            answers = _on_ray(wanted, items, failed)
+            answers = _elsewhere(wanted, items, jobs or 0, engine, failed)
         for text in answers:
             bar.clear()
             stream.write(text)
@@ -110,17 +114,24 @@ def _here(asking: Asking, items: Sequence[Item], form: str, windows: Mapping[str
     return (written(form, name, answer) for name, answer in answers)
 
 
-def _on_ray(wanted: Wanted, items: Sequence[Item], failed: list[str]) -> Iterator[str]:
-    for texts, lines in answers_on_ray(wanted, items):
+def _elsewhere(wanted: Wanted, items: Sequence[Item], jobs: int, engine: str, failed: list[str]) -> Iterator[str]:
+    for texts, lines in answers_of_groups(wanted, items, jobs, engine):
         yield from texts
         failed += lines
 
 
 def _check(
-    form: str, texts: Sequence[str] | None, windows: Mapping[str, float] | None, to: Path | None, engine: str
+    form: str,
+    texts: Sequence[str] | None,
+    windows: Mapping[str, float] | None,
+    to: Path | None,
+    engine: str,
+    jobs: int | None,
 ) -> None:
     if engine not in ENGINES:
         raise ConfigError(not_one_of("engine", engine, ENGINES))
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"`--jobs` must be 1 or more, but is {jobs} instead. Leave it out for one process.")
     forms = FORMATS if windows is None else TIMELINE_FORMATS
     if form not in forms:
         raise ConfigError(not_one_of("format", form, forms))

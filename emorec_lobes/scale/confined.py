@@ -5,11 +5,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing import connection
+from queue import SimpleQueue
 from typing import Any
 
 from emorec_lobes.units import Seconds
@@ -46,7 +47,7 @@ class Confined:
         """The answers of a group: asked together, or, where that kills the process, one after the other."""
         for _ in range(_TRIES):
             self._process = self._process or ProcessPoolExecutor(
-                1, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent
+                1, multiprocessing.get_context("spawn"), initializer=end_with_parent
             )
             try:
                 return self._process.submit(self._work, group).result()
@@ -67,6 +68,36 @@ class Confined:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def in_processes(
+    work: Work, lost: Callable[[Any], Any], groups: Sequence[list[Any]], count: int
+) -> Iterator[list[Any]]:
+    """The answers of each group, in the order of the groups, by so many processes at a time.
+
+    The rest is as of `Confined`.
+
+    Example
+    -------
+    >>> list(in_processes(sorted, repr, [[3, 1], [2, 0]], count=2))
+    [[1, 3], [0, 2]]
+    """
+    idle: SimpleQueue[Confined] = SimpleQueue()
+
+    def ask(group: list[Any]) -> list[Any]:
+        one = idle.get()
+        try:
+            return one(group)
+        finally:
+            idle.put(one)
+
+    with ExitStack() as stack:
+        for _ in range(count):
+            idle.put(stack.enter_context(Confined(work, lost)))
+        threads = ThreadPoolExecutor(count)
+        # What has not begun is not begun when nobody wants it any more.
+        stack.callback(threads.shutdown, cancel_futures=True)
+        yield from threads.map(ask, groups)
 
 
 @contextmanager

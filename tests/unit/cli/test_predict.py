@@ -172,6 +172,7 @@ def test_without_ray_its_engine_is_one_line_with_what_installs_it(fake, folder, 
         (["a.wav", "b.wav", "--model", "m", "--text", "hello"], "one for each of 2 files"),
         (["a.wav", "--model", "m", "--timeline", "--to", "x.csv"], "must stand without --to"),
         (["--list", "none.txt", "--model", "m"], "must be a list of files"),
+        (["a.wav", "--model", "m", "--jobs", "0"], "`--jobs` must be 1 or more, but is 0"),
         (["a.wav", "--model", "m", "--engine", "spark"], "`engine` must be one of local, ray"),
     ],
 )
@@ -179,3 +180,17 @@ def test_what_cannot_be_asked_is_one_line_and_exit_code_2(fake, folder, capsys, 
     assert main(["predict", *words]) == 2
     out, err = capsys.readouterr()
     assert out == "" and message in err and err.count("\n") == 1
+
+
+def test_two_processes_answer_as_one_does(folder, capsys):
+    (folder / "broken.wav").write_bytes(b"RIFF")
+    found = []
+    for words in ([], ["--jobs", "2"]):
+        assert main(["predict", str(folder), "--format", "csv", "--batch-size", "1", *words]) == 1
+        out, err = capsys.readouterr()
+        found.append((rows(out), err))
+    (alone, said_alone), (together, said_together) = found
+    assert said_alone == said_together and "emorec: " in said_alone
+    assert [row["name"] for row in together] == [row["name"] for row in alone] and len(alone) == 3
+    for one, other in zip(alone, together, strict=True):
+        assert one["label"] == other["label"] and abs(float(one["p_sad"]) - float(other["p_sad"])) < 1e-4

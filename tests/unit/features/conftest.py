@@ -1,5 +1,7 @@
 """Small audio files and small random-weight encoders, saved as real ones are."""
 
+from functools import cache
+
 import pytest
 import soundfile
 import torch
@@ -56,6 +58,29 @@ def tiny_models(tmp_path_factory):
         return built[family]
 
     return get
+
+
+# Wide enough that the rounding of one number does not turn a frame: 8 channels are too few for a cosine.
+WIDE = {
+    "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 128,
+    "conv_dim": (64,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def wide_models(tmp_path_factory):
+    """family -> the folder of an encoder of 4 x 64 with random weights; built when first asked for."""
+    from transformers import AutoConfig, AutoModel
+
+    @cache
+    def folder(family):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = AutoModel.from_config(AutoConfig.for_model(family, **WIDE, **_LARGE))
+        model.save_pretrained(path := tmp_path_factory.mktemp(family))
+        return str(path)
+
+    return folder
 
 
 def noise(num_samples, seed=0, gain=0.1):

@@ -5,33 +5,15 @@ from functools import cache
 import pytest
 import torch
 from torch.nn.functional import cosine_similarity
-from transformers import AutoConfig, AutoModel
 
 from emorec_lobes.features.huggingface_precision import Matrix, MatrixConvolutions
 from emorec_lobes.features.speech import load_encoder
 
-DIM, NUM_LAYERS = 64, 4
-# Narrow models make the rounding of one number into the direction of a frame: 8 channels are too few for a cosine.
-SIZES = {
-    "hidden_size": DIM, "num_hidden_layers": NUM_LAYERS - 1, "num_attention_heads": 2, "intermediate_size": 128,
-    "conv_dim": (DIM,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2,
-    "do_stable_layer_norm": True, "feat_extract_norm": "layer",
-}  # fmt: skip
-
 
 @pytest.fixture(scope="module")
-def encoder_of(tmp_path_factory):
-    """(family, precision) -> an encoder with random weights; built when first asked for."""
-
-    @cache
-    def folder(family):
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            model = AutoModel.from_config(AutoConfig.for_model(family, **SIZES))
-        model.save_pretrained(path := tmp_path_factory.mktemp(family))
-        return path
-
-    return cache(lambda family, precision: load_encoder(str(folder(family)), NUM_LAYERS, DIM, precision=precision))
+def encoder_of(wide_models):
+    """(family, precision) -> an encoder."""
+    return cache(lambda family, precision: load_encoder(wide_models(family), 4, 64, precision=precision))
 
 
 def waves(*lengths):
