@@ -120,5 +120,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # else numba, which asks for the library of that name, would be given coverage.py beside this file
     sys.exit(main())
