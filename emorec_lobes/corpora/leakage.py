@@ -61,7 +61,9 @@ def check_leakage(fold: Fold, utterances: Mapping[str, Utterance], audio_hashes:
 def _shared(fold: Fold, key_of: Callable[[str], str | None]) -> tuple[str, list[tuple[str, str]]] | None:
     """The first two sides that have a key in common: which, and an id of either for each such key."""
     keys = {side: list(map(key_of, ids)) for side, ids in fold.sides.items()}
-    kinds = {side: set(found) - {None} for side, found in keys.items()}
+    kinds = {side: set(found) for side, found in keys.items()}
+    for found in kinds.values():
+        found.discard(None)
     for one, other in combinations(kinds, 2):
         if not kinds[one].isdisjoint(kinds[other]):
             some, others = (dict(zip(keys[side], fold.sides[side], strict=True)) for side in (one, other))

@@ -180,11 +180,18 @@ def read_manifest(path: Path) -> dict[str, Utterance]:
     entries = read_json(path, "`emorec prepare`")
     if not entries:
         raise DataError(f"{path} holds no utterance. Run `emorec prepare` again.")
-    return {utterance_id: _utterance(utterance_id, entry, path) for utterance_id, entry in entries.items()}
+    utterances, checked = {}, set()
+    for utterance_id, entry in entries.items():
+        # What is checked are names and kinds, and most entries have those of others.
+        form = (*entry, *map(type, entry.values())) if isinstance(entry, dict) else None
+        if form not in checked:
+            _check(utterance_id, entry, path)
+            checked.add(form)
+        utterances[utterance_id] = Utterance(id=utterance_id, **entry)
+    return utterances
 
 
-def _utterance(utterance_id: str, entry: Any, path: Path) -> Utterance:
-    """A checked entry."""
+def _check(utterance_id: str, entry: Any, path: Path) -> None:
     missing = _NEEDED - entry.keys() if isinstance(entry, dict) else _NEEDED
     if missing:
         raise DataError(f"{path}: {utterance_id!r} lacks {', '.join(sorted(missing))}. Run `emorec prepare` again.")
@@ -196,7 +203,6 @@ def _utterance(utterance_id: str, entry: Any, path: Path) -> Utterance:
             raise DataError(
                 f"{path}: `{name}` of {utterance_id!r} must not be {value!r:.40}. Run `emorec prepare` again."
             )
-    return Utterance(id=utterance_id, **entry)
 
 
 def without_labels(utterances: Mapping[str, Utterance]) -> Mapping[str, UnlabelledUtterance]:

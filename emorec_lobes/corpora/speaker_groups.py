@@ -74,8 +74,9 @@ def balanced_groups(utterances: Mapping[str, Utterance], num_groups: int) -> lis
         If there cannot be so many groups.
     """
     counts: dict[str, Counter[tuple[str, str | None]]] = defaultdict(Counter)
-    for item in utterances.values():
-        counts[str(item.speaker)].update([("all", None), ("emotion", item.emotion), ("gender", item.gender)])
+    alike = Counter((str(item.speaker), item.emotion, item.gender) for item in utterances.values())
+    for (speaker, emotion, gender), number in alike.items():
+        counts[speaker].update({("all", None): number, ("emotion", emotion): number, ("gender", gender): number})
     if not 2 <= num_groups <= len(counts):
         raise ProtocolError(
             f"`num_groups` must be from 2 to {len(counts)}, the number of speakers, but is {num_groups} instead."

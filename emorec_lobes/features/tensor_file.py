@@ -99,10 +99,9 @@ def read_single(
             block = buffer[: stop - first]
             file.fill(block, name, dtype, shape, first)
             target = slice(first - start, first - start + len(block))
-            if scales is None:
-                rows[target] = block
-            else:
-                torch.mul(block, scales[target].unsqueeze(-1), out=rows[target])
+            rows[target] = block
+            if scales is not None:
+                rows[target].mul_(scales[target].unsqueeze(-1))
     return rows
 
 

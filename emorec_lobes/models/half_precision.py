@@ -5,15 +5,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def trains_in_half(module: nn.Module, x: Tensor) -> bool:
-    """Whether a CPU trains this module under autocast."""
-    return module.training and x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
-
-
 def convolve(conv: nn.Conv1d, x: Tensor) -> Tensor:
     """A convolution that keeps the number of frames; of few frames, where a CPU trains in half precision, as a product.
 
-    A batch with fewer frames than the convolution has channels takes half the time as one product of matrices. With
+    A batch with fewer frames than the convolution has channels takes 0.6 of the time as one product of matrices. With
     more frames the library's convolution is as fast.
 
     Arguments
@@ -33,7 +28,7 @@ def convolve(conv: nn.Conv1d, x: Tensor) -> Tensor:
     ...     convolve(conv, x).shape, torch.allclose(convolve(conv, x).float(), conv(x).float(), atol=0.02)
     (torch.Size([2, 16, 5]), True)
     """
-    if not trains_in_half(conv, x) or x.shape[0] * x.shape[2] >= conv.out_channels:
+    if not _trains_in_half(conv, x) or x.shape[0] * x.shape[2] >= conv.out_channels:
         return conv(x)
     [kernel_size], [padding] = conv.kernel_size, conv.padding
     windows = F.pad(x.to(torch.get_autocast_dtype("cpu")), (padding, padding)).unfold(2, kernel_size, 1)
@@ -64,7 +59,12 @@ def recur(lstm: nn.Module, x: Tensor) -> Tensor:
     ...     recur(lstm, x).dtype
     torch.float32
     """
-    if not trains_in_half(lstm, x):
+    if not _trains_in_half(lstm, x):
         return lstm(x)[0]
     with torch.autocast("cpu", enabled=False):
         return lstm(x.float())[0]
+
+
+def _trains_in_half(module: nn.Module, x: Tensor) -> bool:
+    """Whether a CPU trains this module under autocast."""
+    return module.training and x.device.type == "cpu" and torch.is_autocast_enabled("cpu")

@@ -71,9 +71,11 @@ def run(*command):
     return done
 
 
-@pytest.mark.parametrize("statistics", ["frozen", pytest.param("synchronised", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("statistics", "tolerance"), [("frozen", 2e-6), pytest.param("synchronised", 1e-4, marks=pytest.mark.slow)]
+)
 def test_two_processes_with_half_a_batch_each_are_one_with_all_of_it(
-    tones, features, command_line, tmp_path, statistics
+    tones, features, command_line, tmp_path, statistics, tolerance
 ):
     """Though the halves have other shares of padding and of the classes, which have other weights."""
     (tmp_path / "witness.py").write_text(WITNESS)
@@ -84,12 +86,12 @@ def test_two_processes_with_half_a_batch_each_are_one_with_all_of_it(
         run(*launcher, tmp_path / "witness.py", statistics, tmp_path, *words, *backend)
     losses = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in ("alone", "0", "1")}
     together = [(one + other) / 2 for one, other in zip(losses["0"], losses["1"], strict=True)]
-    assert together == pytest.approx(losses["alone"], rel=1e-6, abs=1e-6)
+    assert together == pytest.approx(losses["alone"], rel=tolerance)
     assert max(abs(one - other) for one, other in zip(losses["0"], losses["1"], strict=True)) > 0.01
     alone, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("alone", "0", "1"))
     assert list(alone) == list(first)
     for name, expected in alone.items():
-        torch.testing.assert_close(first[name], expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(first[name], expected, rtol=tolerance, atol=tolerance)
         assert torch.equal(first[name], second[name]), name
 
 

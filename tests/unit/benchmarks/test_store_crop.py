@@ -1,6 +1,5 @@
 """The store's benchmark runs as it is documented, measures what it says, and leaves nothing behind."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,13 +22,21 @@ def test_a_small_run_shows_every_way_beside_ours_and_leaves_nothing(benchmark, t
     out, err = capsys.readouterr()
     assert err == "" and list(tmp_path.iterdir()) == []
     assert "numpy" in out and "2 utterances of 4.5 s, 226 x 25 x 1024" in out
-    rows = {line[:32].strip(): re.findall(r"(\d+\.\d+) MB", line[32:]) for line in out.splitlines() if " MB " in line}
-    assert [name.split(",")[0] for name in rows] == [
-        "our store", "numpy.load", "numpy.load mapped", "safetensors get_slice",
+    rows = {
+        line.split(" | ")[0].strip("| "): line.split(" | ")
+        for line in out.splitlines()
+        if line[:3] in ("| o", "| n", "| s")
+    }
+    assert list(rows) == [
+        "our store, float16", "our store, float16, to float32", "our store, int8, to float32", "numpy.load, float32",
+        "numpy.load mapped, float32", "safetensors get_slice, float16",
     ]  # fmt: skip
-    read = {name.split(",")[0]: float(megabytes[0]) for name, megabytes in rows.items()}
-    assert read["our store"] == pytest.approx(96 * 25 * 1024 * 2 / 1e6, abs=0.01)
-    assert read["numpy.load"] == pytest.approx(226 * 25 * 1024 * 4 / 1e6, abs=0.02)
+    read = {name: float(cells[1].split()[0]) for name, cells in rows.items() if cells[1] != "-"}
+    assert read["our store, float16"] == pytest.approx(96 * 25 * 1024 * 2 / 1e6, abs=0.01)
+    assert read["our store, int8, to float32"] == pytest.approx(96 * 25 * (1024 + 4) / 1e6, abs=0.01)
+    assert read["numpy.load, float32"] == pytest.approx(226 * 25 * 1024 * 4 / 1e6, abs=0.02)
+    assert read["numpy.load, float32"] > 4.5 * read["our store, float16"]
+    assert read["numpy.load, float32"] > 9 * read["our store, int8, to float32"]
 
 
 @needs_counters

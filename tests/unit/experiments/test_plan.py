@@ -109,15 +109,17 @@ def test_a_sample_of_dialogues_takes_the_turns_before():
 
 @pytest.fixture()
 def stores(tmp_path):
-    """`stores(root, ids)`: fills a store of frames on the grid and one of a frame an utterance, as `extract` does."""
+    """`stores(root, ids)`: fills stores of frames on the grid and one of a frame an utterance, as `extract` does."""
     on_grid = StoreHeader("layers-x", {"version": 1}, 16_000, 0.02, (2, 5), "float16")
+    small = replace(on_grid, dtype="int8")
     single = StoreHeader("speaker", {"version": 1}, 16_000, None, (8,), "float32")
 
     def fill(root, items):
-        opened = [FeatureStore.open(root, header) for header in (on_grid, single)]
+        opened = [FeatureStore.open(root, header) for header in (on_grid, small, single)]
         for key, item in items.items():
             count = num_frames(round(item.duration * 16_000))
-            for store, frames in zip(opened, (torch.rand(count, 2, 5), torch.rand(1, 8)), strict=True):
+            on_grid_frames = torch.rand(count, 2, 5)
+            for store, frames in zip(opened, (on_grid_frames, on_grid_frames, torch.rand(1, 8)), strict=True):
                 store.write(key, frames, audio_hash="0" * 64, source=(item.wav, 1, 2, None, None))
         return opened
 
@@ -158,7 +160,7 @@ def test_what_is_in_a_store_is_not_counted_again(stores, tmp_path):
         for name in ("none", "real")
     )
     done = extraction_cost(tmp_path / "few", tmp_path / "real", few, half, began=0.0, workers=0)
-    assert [cost.num_there for cost in rest.stores] == [25, 25]
+    assert [cost.num_there for cost in rest.stores] == [25, 25, 25]
     assert rest.disk_bytes < whole.disk_bytes and 0 < rest.stores[0].seconds < whole.stores[0].seconds
     assert done.disk_bytes == 0 and done.seconds == 0
 
