@@ -14,6 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--licence", metavar="TEXT", help="terms of the corpus, for the card, where it is your own")
     parser.add_argument("--push", metavar="ID", help="then upload it to the Hugging Face hub as owner/name")
     parser.add_argument(
+        "--drop-layers",
+        type=float,
+        metavar="SHARE",
+        help="drop the encoder's topmost layers while their shares in the mix sum to no more (0: only unused ones)",
+    )
+    parser.add_argument(
         "--onnx", action="store_true", help="write model.onnx and model.pt2 too: from features to probabilities"
     )
 
@@ -26,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     if args.push:
         check_hub_id(args.push)
     fold = read_fold(choose_fold(args.run_folder, args.fold))
-    for line in export(fold, args.to, args.licence, args.push, args.onnx):
+    for line in export(fold, args.to, args.licence, args.push, args.onnx, args.drop_layers):
         print(line, flush=True)
     if args.push:
         print(f"pushed: {push(args.to, args.push)}")

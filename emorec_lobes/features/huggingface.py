@@ -16,6 +16,7 @@ from torch.nn import functional
 from emorec_lobes.errors import ConfigError, DataError, UnavailableError, not_one_of
 from emorec_lobes.features.huggingface_batch import masks_padding, standardise, together
 from emorec_lobes.features.huggingface_folder import content_identity, is_hub_id, locate_model, normalises_input
+from emorec_lobes.features.huggingface_layers import keep_layers
 from emorec_lobes.features.huggingface_precision import FP32, Precise
 from emorec_lobes.units import FRAME_SHIFT_S, HOP_SAMPLES, MIN_SAMPLES, SAMPLE_RATE_HZ, Seconds, num_frames
 
@@ -51,6 +52,8 @@ class HuggingFaceEncoder:
         Where the model runs; results come back on the CPU.
     precision : str
         `fp32`, or `bf16` for its matrices: faster where the processor has instructions for it, and less exact.
+    kept_layers : int, optional
+        Of the L hidden states, how many are computed, from the lowest on.
 
     Raises
     ------
@@ -70,13 +73,14 @@ class HuggingFaceEncoder:
         padding: str = "centred",
         device: str = "cpu",
         precision: str = FP32,
+        kept_layers: int | None = None,
     ) -> None:
         if padding not in PADDINGS:
             raise ConfigError(not_one_of("padding", padding, PADDINGS))
         folder = locate_model(encoder)
         config = read_config(folder)
         check_sizes(encoder, sizes_of(config, folder), (num_layers, encoder_dim))
-        self.num_layers = num_layers
+        self.num_layers = num_layers if kept_layers is None else kept_layers
         self.dim = encoder_dim
         self._encoder = encoder
         self._padding = padding
@@ -84,7 +88,10 @@ class HuggingFaceEncoder:
         self._device = torch.device(device)
         model = load_model(folder, config, unused=("masked_spec_embed",))
         self._whisper = _WhisperInput(folder, config) if config.model_type == "whisper" else None
-        model = (model.get_encoder() if self._whisper else model).to(self._device)
+        model = model.get_encoder() if self._whisper else model
+        if self.num_layers < num_layers:
+            keep_layers(model, self.num_layers)
+        model = model.to(self._device)
         self._normalise = normalises_input(folder)
         self._pads = masks_padding(config)
         self._model = Precise(model, precision)

@@ -43,6 +43,8 @@ class ResemblyzerEncoder:
     ---------
     device : str
         Where the network runs; results come back on the CPU.
+    kept_layers : int
+        How many layers are computed, from the lowest on.
 
     Raises
     ------
@@ -56,14 +58,14 @@ class ResemblyzerEncoder:
     torch.Size([51, 3, 256])
     """
 
-    num_layers: int = NUM_LAYERS
     dim: int = DIM
     frame_shift_s: Seconds = FRAME_SHIFT_S
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self, device: str = "cpu", kept_layers: int = NUM_LAYERS) -> None:
+        self.num_layers = kept_layers
         self.identity = identity()
         self._device = torch.device(device)
-        self._lstms = pretrained_lstms().to(self._device)
+        self._lstms = pretrained_lstms()[:kept_layers].to(self._device)
 
     @torch.no_grad()
     def layers(self, wave: Tensor) -> Tensor:

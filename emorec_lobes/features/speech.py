@@ -78,6 +78,7 @@ def load_encoder(
     padding: str = "centred",
     device: str = "cpu",
     precision: str = FP32,
+    kept_layers: int | None = None,
 ) -> SpeechEncoder:
     """Loads an encoder.
 
@@ -93,6 +94,8 @@ def load_encoder(
         Where it runs, e.g. "cpu", "cuda"; results come back on the CPU.
     precision : str
         Of a Hugging Face encoder's matrices: `fp32` or `bf16`.
+    kept_layers : int, optional
+        How many of the L layers are wanted, from the lowest on; what only the others need is not computed.
 
     Returns
     -------
@@ -112,11 +115,14 @@ def load_encoder(
     """
     _check(encoder, num_layers, encoder_dim, padding, precision)
     check_device(device)
+    kept = num_layers if kept_layers is None else kept_layers
+    if not 1 <= kept <= num_layers:
+        raise ConfigError(f"`kept_layers` must be 1 to {num_layers}, but is {kept} instead. Export the model again.")
     if encoder == "resemblyzer":
-        return ResemblyzerEncoder(device)
+        return ResemblyzerEncoder(device, kept)
     if encoder == "mel":
         return MelEncoder()
-    return HuggingFaceEncoder(encoder, num_layers, encoder_dim, padding, device, precision)
+    return HuggingFaceEncoder(encoder, num_layers, encoder_dim, padding, device, precision, kept)
 
 
 def layers_header(

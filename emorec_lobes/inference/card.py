@@ -60,12 +60,38 @@ def card_text(card: Mapping[str, Any], task: Task, temperature: float, source: s
         _scores(card),
         " ".join(inert(sentence) for sentence in in_words(stamp)),
         calibration,
+        *_dropped(card.get("dropped_layers")),
         "## Data",
         f"Trained on {inert(corpus)}. Terms of the corpus: {inert(card['licence'])}. The model may be bound by them.",
         "## Limits",
         _LIMITS,
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def dropped_in_words(dropped: Mapping[str, Any]) -> str:
+    """One line on encoder layers that an exported model does without, from what `Cut.record` says.
+
+    Example
+    -------
+    >>> print(dropped_in_words({"kept": 2, "num_layers": 3, "share": 0.01, "moved": 0.002, "measured_on": "3 files"}))
+    encoder layers: the lowest 2 of 3; the others' shares are 0.01 in all; largest |dp| over 3 files: 0.002
+    """
+    kept, share, moved = (dropped[key] for key in ("kept", "share", "moved"))
+    return (
+        f"encoder layers: the lowest {kept} of {dropped['num_layers']}; the others' shares are {share:.3g} in all; "
+        f"largest |dp| over {dropped['measured_on']}: {moved:.2g}"
+    )
+
+
+def _dropped(dropped: Mapping[str, Any] | None) -> list[str]:
+    if dropped is None:
+        return []
+    line, share = dropped_in_words(dropped), f"{dropped['share']:.3g}"
+    return [
+        "These are the scores of the whole model, which was cut afterwards. Used are, of its "
+        f"{line}. A mixed feature differs by no more than {share} times the largest value in the layers left out."
+    ]
 
 
 def _front_matter(card: Mapping[str, Any], task: Task, corpus: str) -> str:

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from emorec_lobes.evaluation.calibration import fit_temperature
 from emorec_lobes.evaluation.metrics import scores
 from emorec_lobes.evaluation.predictions import Predictions, read_predictions
 from emorec_lobes.files import read_json, write_atomically, write_json
-from emorec_lobes.inference.card import card_text
+from emorec_lobes.inference.card import card_text, dropped_in_words
 from emorec_lobes.inference.check import load_plain
+from emorec_lobes.inference.cut import Cut, cut_layers, largest_change, measured_on
 from emorec_lobes.inference.graph import make_graph
-from emorec_lobes.inference.model_folder import FOLD_RECORD, LoadedModel, card_of, open_folder
+from emorec_lobes.inference.model_folder import ENCODER_LAYERS, FOLD_RECORD, LoadedModel, card_of, open_folder
 from emorec_lobes.inference.slim import slim_hparams
 from emorec_lobes.inference.tasks import Task, task_named
 from emorec_lobes.inference.verify import (
@@ -118,7 +119,12 @@ def read_fold(folder: Path) -> TrainedFold:
 
 
 def export(
-    fold: TrainedFold, to: Path, licence: str | None = None, source: str | None = None, with_programs: bool = False
+    fold: TrainedFold,
+    to: Path,
+    licence: str | None = None,
+    source: str | None = None,
+    with_programs: bool = False,
+    drop_layers: float | None = None,
 ) -> Iterator[str]:
     """Writes a model folder: beside its place first, and into it after its answers have been compared.
 
@@ -133,6 +139,8 @@ def export(
         What the card tells users to load, e.g. a hub id; the folder's name by default.
     with_programs : bool
         Whether to write model.onnx and model.pt2 too.
+    drop_layers : float, optional
+        Drops the topmost encoder layers whose absolute shares in the mix sum to no more, as `cut_layers`.
 
     Yields
     ------
@@ -142,7 +150,7 @@ def export(
     Raises
     ------
     ConfigError
-        If the place is taken, or the terms of the corpus are unknown.
+        If the place is taken, the terms of the corpus are unknown, or no layer can be dropped.
     DataError
         If the answers of what was written differ from those of the fold.
     UnavailableError
@@ -153,6 +161,10 @@ def export(
         raise ConfigError(f"{to} must not exist yet, but does. Delete it, or name another folder.")
     to.parent.mkdir(parents=True, exist_ok=True)
     card = _card(fold, licence)
+    if drop_layers is not None:
+        cut = cut_layers(fold.loaded, drop_layers)
+        card["dropped_layers"] = _measured(fold, cut)
+        fold = replace(fold, loaded=cut.loaded)
     temperature = temperature_of(fold.predictions)
     beside = to.with_name(f".{to.name}.{os.getpid()}.tmp")
     try:
@@ -171,7 +183,10 @@ def export(
         shutil.rmtree(beside, ignore_errors=True)
     yield f"fold: {fold.loaded.source}"
     yield f"temperature, fitted on validation: {temperature:.4g}"
-    yield f"largest |dp| between this folder and the fold over {_NUM_BATCHES} random batches: {moved:.2g}"
+    what = "the fold" if drop_layers is None else "the fold without the layers that are dropped"
+    yield f"largest |dp| between this folder and {what} over {_NUM_BATCHES} random batches: {moved:.2g}"
+    if drop_layers is not None:
+        yield dropped_in_words(card["dropped_layers"])
     yield from programs
     yield f"written: {to}"
 
@@ -181,7 +196,12 @@ def write_folder(fold: TrainedFold, folder: Path, card: dict[str, Any], temperat
     loaded, task = fold.loaded, fold.task
     values, local = _encoder_values(fold)
     values |= {"sample_rate": SAMPLE_RATE_HZ, "temperature": temperature}
-    write_atomically(folder / HPARAMS, slim_hparams(loaded.source / HPARAMS, task, values, local))
+    used = None
+    if ENCODER_LAYERS in loaded.hparams:
+        used = loaded.hparams["num_layers"]
+        values |= {"num_layers": used, ENCODER_LAYERS: loaded.hparams[ENCODER_LAYERS]}
+        local.append("num_layers")
+    write_atomically(folder / HPARAMS, slim_hparams(loaded.source / HPARAMS, task, values, local, used))
     weights = {
         name: tensor.contiguous()
         for name, tensor in loaded.model.state_dict().items()
@@ -198,6 +218,13 @@ def write_checksums(folder: Path) -> None:
     """Writes the checksums of all files of a model folder."""
     names = sorted(path.name for path in folder.iterdir() if path.name != CHECKSUMS)
     write_json(folder / CHECKSUMS, {name: checksum(folder / name) for name in names})
+
+
+def _measured(fold: TrainedFold, cut: Cut) -> dict[str, Any]:
+    """What the card says of layers that were dropped."""
+    features = fold.record["fingerprint"]["features"]
+    data, batches = measured_on(fold.loaded, fold.predictions, features)
+    return cut.record(largest_change(fold.loaded, cut, batches), data)
 
 
 def _programs(loaded: LoadedModel, folder: Path) -> Iterator[str]:

@@ -18,7 +18,8 @@ class Layers:
     Arguments
     ---------
     hparams : mapping
-        `encoder`, `num_layers`, `encoder_dim`, `encoder_padding` and `normalise` of the training.
+        `encoder`, `num_layers`, `encoder_dim`, `encoder_padding` and `normalise` of the training; and `encoder_layers`,
+        those that the encoder has, where it has more than are used.
     device : str
     precision : str
         As `load_encoder`.
@@ -30,11 +31,12 @@ class Layers:
         self._scale: tuple[Tensor, Tensor] | None = None
         self._encoder = load_encoder(
             self._name,
-            hparams["num_layers"],
+            hparams.get("encoder_layers", hparams["num_layers"]),
             hparams["encoder_dim"],
             padding=hparams["encoder_padding"],
             device=device,
             precision=precision,
+            kept_layers=hparams["num_layers"],
         )
 
     @property

@@ -13,13 +13,15 @@ from emorec_lobes.features.huggingface_precision import FP32, PRECISIONS
 from emorec_lobes.features.speech import BUILT_IN, STORED_AS, layers_header
 from emorec_lobes.features.text import text_header
 from emorec_lobes.files import read_json
-from emorec_lobes.inference.check import load_checked
+from emorec_lobes.inference.check import load_checked, load_plain
 from emorec_lobes.inference.hub import locate_folder
 from emorec_lobes.inference.tasks import task_named, task_of
 from emorec_lobes.inference.verify import CHECKSUMS, HPARAMS, RECORD, verify_files
 from emorec_lobes.inference.weights import WEIGHTS, load_weights
 
 FOLD_RECORD = "results.json"
+# Layers that the speech encoder has, where the model was cut to use only `num_layers` of them.
+ENCODER_LAYERS = "encoder_layers"
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def open_folder(folder: Path, trust: bool = False) -> LoadedModel:
 def _open_export(folder: Path, trust: bool = False) -> LoadedModel:
     task = task_of(folder / HPARAMS)
     keys = ["labels", *task.keys, *(f"{key}_features" for key in task.encoders), "temperature"]
+    keys += [ENCODER_LAYERS] if ENCODER_LAYERS in load_plain(folder / HPARAMS) else []
     return _open(folder, keys, read_json(folder / RECORD, "`emorec export`"), trust)
 
 
@@ -143,7 +146,8 @@ def _features_names(hparams: Mapping[str, Any], key: str, feature: str) -> Itera
     """What the features of an encoder may be called: the name tells its weights and options, and of layers how exact
     they were in training."""
     if feature == "layers":
-        options = (hparams["num_layers"], hparams["encoder_dim"], hparams["encoder_padding"])
+        num_layers = hparams.get(ENCODER_LAYERS, hparams["num_layers"])
+        options = (num_layers, hparams["encoder_dim"], hparams["encoder_padding"])
         for precision in (FP32,) if hparams[key] in BUILT_IN else PRECISIONS:
             header = layers_header(hparams[key], *options, precision)
             yield from (replace(header, dtype=dtype).folder_name for dtype in STORED_AS)
@@ -156,4 +160,5 @@ def _features_names(hparams: Mapping[str, Any], key: str, feature: str) -> Itera
 def card_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's record says of a model: nothing of paths, commands or single speakers."""
     known = ("labels", "num_utterances", "accuracy", "uar", "weighted_f1", "macro_f1", "per_class_recall", "interval")
-    return {key: record[key] for key in (*known, "baseline", "stamp", "versions", "licence", "run") if key in record}
+    known += ("baseline", "stamp", "versions", "licence", "run", "dropped_layers")
+    return {key: record[key] for key in known if key in record}

@@ -15,7 +15,11 @@ _PRETRAINER = "!new:emorec_lobes.inference.weights.SafetensorsPretrainer"
 
 
 def slim_hparams(
-    hparams_file: Path, task: Task, values: Mapping[str, str | float | int | None], replaced: Iterable[str] = ()
+    hparams_file: Path,
+    task: Task,
+    values: Mapping[str, str | float | int | None],
+    replaced: Iterable[str] = (),
+    used_layers: int | None = None,
 ) -> str:
     """The text of a model folder's hyperparameter file; nothing is built.
 
@@ -29,6 +33,8 @@ def slim_hparams(
         Further keys, in front of the network.
     replaced : iterable of str
         Of the keys that stay, those whose value `values` has in place of the file's.
+    used_layers : int, optional
+        How many layers the network's layer mix is given, where some were dropped.
 
     Returns
     -------
@@ -38,6 +44,9 @@ def slim_hparams(
     nodes = read_nodes(hparams_file)
     kept = {key: nodes[key] for key in ("labels", *task.keys) if key not in set(replaced)}
     model = _without(nodes["model"], task.dropped)
+    if used_layers is not None:
+        mix = next(value for key, value in model.value if key.value == "layer_mix")
+        mix.value.append((_scalar("num_used"), _scalar(used_layers)))
     modules = MappingNode(_MAP, [(_scalar("model"), model)], flow_style=True)
     loadables = [(_scalar("loadables"), modules)]
     added = {key: _scalar(value) for key, value in values.items()}

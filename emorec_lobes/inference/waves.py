@@ -50,7 +50,7 @@ class WaveGraph(nn.Module):
         super().__init__()
         self.speech = graph  # `graph` is a name that traced modules have already
         self.inputs = ("waves", "num_samples", "speaker")[: 2 + graph.has_speaker]
-        self.lstms = pretrained_lstms()
+        self.lstms = pretrained_lstms()[: graph.sizes[0]]
         window, filters = analysis()
         angles = 2 * math.pi / WINDOW_SAMPLES * torch.outer(torch.arange(len(filters)), torch.arange(WINDOW_SAMPLES))
         parts = torch.cat([angles.double().cos(), angles.double().sin()]) * window  # (2 * F, W)

@@ -24,6 +24,8 @@ class LayerMix(nn.Module):
         Layers of the encoder, L: 25 for wav2vec 2.0 large.
     mode : str
         `ratio` for eq. 1, or `softmax` for weights that stay positive and sum to 1.
+    num_used : int, optional
+        Layers that are given, the lowest ones, and keep the shares that they have among all; all by default.
 
     Raises
     ------
@@ -39,11 +41,12 @@ class LayerMix(nn.Module):
     torch.Size([25])
     """
 
-    def __init__(self, num_layers: int, mode: str) -> None:
+    def __init__(self, num_layers: int, mode: str, num_used: int | None = None) -> None:
         super().__init__()
         if mode not in MODES:
             raise ConfigError(not_one_of("mode", mode, MODES))
         self.num_layers = num_layers
+        self.num_used = num_layers if num_used is None else num_used
         self.mode = mode
         self.raw_weights = nn.Parameter(torch.ones(num_layers))
 
@@ -53,19 +56,19 @@ class LayerMix(nn.Module):
         Arguments
         ---------
         layers : torch.Tensor, (B, T, L, D)
-            All layers of each frame, in any float dtype.
+            The layers of each frame, in any float dtype.
 
         Returns
         -------
         torch.Tensor, (B, T, D)
         """
         num_items, num_frames, num_layers, _ = layers.shape
-        if num_layers != self.num_layers:
+        if num_layers != self.num_used:
             raise ConfigError(
-                f"`num_layers` must be {num_layers}, the layers in the features, but is {self.num_layers} instead. "
+                f"`num_layers` must be {num_layers}, the layers in the features, but is {self.num_used} instead. "
                 f"Set num_layers: {num_layers}, or extract the features with the encoder the model was made for."
             )
-        weights = self._normalised()
+        weights = self._normalised()[: self.num_used]
         # Expanded by hand: a broadcasting matmul would copy all the layers to fold the batch first.
         weights = weights.expand(num_items, num_frames, 1, num_layers)
         return torch.matmul(weights, layers.to(weights.dtype)).squeeze(2)  # (B, T, 1, D) -> (B, T, D)

@@ -155,7 +155,7 @@ def test_a_local_encoder_is_not_named_and_has_to_be_given(make_fold, tmp_path, m
         open_model(tmp_path / "model", encoder="resemblyzer")
     from emorec_lobes.inference import model_folder
 
-    monkeypatch.setattr(model_folder, "_features_name", lambda *args: "layers-wav2vec2-aa11bb22cc33")
+    monkeypatch.setattr(model_folder, "_features_names", lambda *args: iter(["layers-wav2vec2-aa11bb22cc33"]))
     assert open_model(tmp_path / "model", encoder="there").hparams["encoder"] == "there"
 
 

@@ -35,6 +35,19 @@ def test_the_average_is_that_of_a_slow_loop_with_shares_by_hand(mode):
 
 
 @pytest.mark.parametrize("mode", ["ratio", "softmax"])
+def test_the_layers_that_are_given_keep_the_shares_that_they_have_among_all(mode):
+    weights = [2.0, -0.5, 1.0, 0.25]
+    powers = weights if mode == "ratio" else [math.exp(weight) for weight in weights]
+    layers = torch.randn(3, 5, 2, 6)
+    mix = LayerMix(num_layers=4, mode=mode, num_used=2)
+    mix.load_state_dict(mix_with(weights, mode).state_dict())
+    expected = slow_mix(layers, [power / sum(powers) for power in powers[:2]])
+    torch.testing.assert_close(mix(layers).double(), expected, rtol=0, atol=1e-5)
+    with pytest.raises(ConfigError, match=r"must be 4.*is 2 instead"):
+        mix(torch.randn(3, 5, 4, 6))
+
+
+@pytest.mark.parametrize("mode", ["ratio", "softmax"])
 def test_an_untrained_mix_is_the_plain_mean_over_layers(mode):
     layers = torch.randn(2, 4, 25, 8)
     mix = LayerMix(num_layers=25, mode=mode)
