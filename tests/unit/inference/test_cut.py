@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emorec_lobes.errors import ConfigError
-from emorec_lobes.features.speech import layers_header
+from emorec_lobes.features.speech import layers_header, load_encoder
 from emorec_lobes.features.store import FeatureStore
 from emorec_lobes.inference.cut import cut_layers, layers_kept
 from emorec_lobes.inference.export import export, largest_move, read_fold
@@ -24,6 +24,12 @@ def write_shares(folder, shares=SHARES):
     weights["model.layer_mix.raw_weights"] = torch.tensor(shares)
     save_file(weights, folder / "model.safetensors")
     return folder
+
+
+def name_store(folder, name):
+    record = json.loads((folder / "results.json").read_text())
+    record["fingerprint"]["features"]["layers"] = name
+    (folder / "results.json").write_text(json.dumps(record))
 
 
 @pytest.fixture()
@@ -85,12 +91,40 @@ def test_waves_are_answered_as_by_the_whole_model_but_for_the_share(fold, tmp_pa
     assert 0 < move < 0.01
 
 
+def test_a_cut_model_on_a_transformer_hears_through_its_lower_layers_alone(make_fold, tmp_path):
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    config = Wav2Vec2Config(
+        hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=24, num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=2, conv_dim=(8,) * 7, do_stable_layer_norm=True, feat_extract_norm="layer",
+    )  # fmt: skip
+    encoder = str(tmp_path / "encoder")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        Wav2Vec2Model(config).save_pretrained(encoder)
+    sizes = {"encoder": encoder, "num_layers": 4, "encoder_dim": 16, "num_statistics": 0}
+    fold = write_shares(make_fold(tmp_path / "fold_1", **sizes), (0.7, 0.29, 0.006, 0.004))
+    name_store(fold, layers_header(encoder, 4, 16).folder_name)
+    wave = torch.randn(24_000, generator=torch.Generator().manual_seed(0)) * 0.1
+
+    list(export(read_fold(fold), tmp_path / "model", drop_layers=0.011))
+
+    cut = EmotionRecognizer.from_hparams(tmp_path / "model", encoder=encoder)
+    found = cut.predict(wave.numpy(), sample_rate_hz=16_000).probabilities
+    whole, layers = open_folder(fold), load_encoder(encoder, 4, 16).layers(wave).half().float()[None]
+    layers[:, :, 2:] = 0
+    with torch.no_grad():
+        inputs = (layers, torch.tensor([layers.shape[1]]), torch.zeros(1, 256))
+        answers = make_graph(whole.task, whole.model, whole.hparams)(*inputs)[0].tolist()
+    expected = dict(zip(whole.hparams["labels"], answers, strict=True))
+    assert cut.hparams.num_layers == 2
+    assert dict(found) == pytest.approx(expected, abs=1e-5)
+
+
 def test_stored_features_of_the_validation_are_what_the_change_is_measured_on(make_fold, tmp_path):
     header = layers_header("resemblyzer", 3, 256)
     fold = write_shares(make_fold(tmp_path / "f", num_statistics=0, feature_folder=str(tmp_path)))
-    record = json.loads((fold / "results.json").read_text())
-    record["fingerprint"]["features"]["layers"] = header.folder_name
-    (fold / "results.json").write_text(json.dumps(record))
+    name_store(fold, header.folder_name)
     store, frames = FeatureStore.open(tmp_path, header), torch.randn(2, 70, 3, 256) * 30
     for name, each in zip(("valid1", "valid7"), frames, strict=True):
         store.write(name, each, audio_hash="0", source=(1, 2))
