@@ -120,11 +120,13 @@ def measure(chosen: Sequence[Way], store: FeatureStore, rounds: int, seed: int) 
                 way.cold_s.append(seconds)
                 way.called_bytes.append(after["rchar"] - before["rchar"])
                 way.disk_bytes.append(after["read_bytes"] - before["read_bytes"])
-                check(way, crop, expected)
                 del crop
                 cpu = time.process_time()
-                way.warm_s.append(timed(way.read, item, start)[1])
+                crop, seconds = timed(way.read, item, start)
                 way.warm_cpu_s.append(time.process_time() - cpu)
+                way.warm_s.append(seconds)
+                check(way, crop, expected)
+                del crop
             turn = (turn + 1) % len(chosen)
 
 

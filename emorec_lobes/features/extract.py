@@ -149,7 +149,7 @@ def _jobs(
     return jobs
 
 
-def _chunks(jobs: list[_Job], batches: Sequence[Mapping[str, str]]) -> list[list[_Job]]:
+def _chunks(jobs: list[_Job], batches: Sequence[Mapping[str, Any]]) -> list[list[_Job]]:
     """The jobs of each batch, batches in their order; what is in none is a chunk of its own, and comes first."""
     place = {key: number for number, batch in enumerate(batches) for key in batch}
     chunks: dict[int, list[_Job]] = {}

@@ -66,8 +66,10 @@ def read_tensor(
     tensor([[2, 3],
             [4, 5]], dtype=torch.uint8)
     """
+    start, stop = _bounds(path, shape[0], start, stop)
     with _opened(path) as file:
-        return file.rows(name, dtype, shape, *_bounds(path, shape[0], start, stop))
+        file.announce(name, dtype, shape, start, stop)
+        return file.rows(name, dtype, shape, start, stop)
 
 
 def read_single(

@@ -24,7 +24,7 @@ def fold_file(folder, name):
     return (folder / "fold_1" / name).read_bytes()
 
 
-@pytest.mark.parametrize("dies_at", [13, 27])
+@pytest.mark.parametrize("dies_at", [13, pytest.param(27, marks=pytest.mark.slow)])
 def test_a_killed_run_with_augmentation_ends_as_if_nothing_had_happened(train, tmp_path, dies_at):
     options = {"protocol": "strict", "fold": 1, **ALL_ON}
     names = ("predictions.csv", "history.json", "model.safetensors")

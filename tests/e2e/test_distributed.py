@@ -95,7 +95,7 @@ def test_two_processes_with_half_a_batch_each_are_one_with_all_of_it(
         assert torch.equal(first[name], second[name]), name
 
 
-@pytest.mark.parametrize("mel_weight", [1, 0])
+@pytest.mark.parametrize("mel_weight", [pytest.param(1, marks=pytest.mark.slow), 0])
 def test_two_processes_train_evaluate_and_write_once(tones, features, command_line, tmp_path, mel_weight):
     """Also where no loss reaches the decoder."""
     weights = {"mel_first_weight": mel_weight, "mel_weight": mel_weight}

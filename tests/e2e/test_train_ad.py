@@ -78,7 +78,7 @@ def front_end(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("positions", ["[conv5]", "[]"])
+@pytest.mark.parametrize("positions", ["[conv5]", pytest.param("[]", marks=pytest.mark.slow)])
 def test_it_learns_tones_and_answers_unseen_speakers(train, tmp_path, positions):
     code, out, err = train(tmp_path, ad_positions=positions)
     assert code == 0, err

@@ -40,7 +40,7 @@ def test_a_paper_run_has_no_validation_and_uses_the_last_update(train, tmp_path)
     [
         (3, {}),
         (10, {"hparams": "ser_resemblyzer.yaml"}),  # the one whose learning rate decays
-        (27, {"num_workers": 1}),
+        pytest.param(27, {"num_workers": 1}, marks=pytest.mark.slow),
         (45, {"refit": True}),
         (13, {"patience": 2, "layer_mix_mode": "softmax", "hparams": "ser_small.yaml"}),
     ],

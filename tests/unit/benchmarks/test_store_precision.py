@@ -17,6 +17,19 @@ def test_bad_input_is_one_line_and_exit_code_2(benchmark, tmp_path, capsys, word
     assert out == "" and expected in err and err.count("\n") == 1
 
 
+def test_a_run_without_its_corpus_is_one_line(benchmark, tmp_path, capsys):
+    assert benchmark.main([str(tmp_path)]) == 2
+    assert "Name both or neither" in capsys.readouterr().err
+
+
+def test_without_a_run_the_packages_model_answers_about_the_same_from_both(benchmark, monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "_COUNT", 3)
+    assert benchmark.main([]) == 0
+    *_, exact, whole = (line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines())
+    assert exact[0] == "float16" and exact[2] == "-" and float(exact[4]) == 0
+    assert whole[0] == "int8" and 0 < float(whole[4]) < 0.05 and int(whole[1]) < 0.6 * int(exact[1])
+
+
 def test_changed_labels_and_the_largest_difference_are_counted_over_all_folds(benchmark, tmp_path):
     (tmp_path / "file").write_bytes(bytes(10))
     store = SimpleNamespace(folder=tmp_path, ids=["a"], entry=lambda item: SimpleNamespace(file="file"))
