@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", nargs="+", metavar="LABEL", help="the only labels that may be answered")
     parser.add_argument("--threshold", type=float, metavar="P", help="least confidence of an answer")
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="utterances at a time (default: 16)")
-    parser.add_argument("--precision", default="fp32", help="fp32, or bf16 with Hugging Face models")
+    parser.add_argument("--precision", default="fp32", help="fp32, or bf16 or int8 with Hugging Face models")
     parser.add_argument("--encoder", metavar="DIR", help="the model's encoder, where it is a folder elsewhere now")
     parser.add_argument("--text-encoder", metavar="DIR", help="likewise, that of its texts")
     parser.add_argument("--enrol", type=Path, metavar="DIR", help="a folder with more audio of the speaker")

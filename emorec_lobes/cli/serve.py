@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from emorec_lobes.server.limits import Limits
 
     parser.add_argument("--model", metavar="M", help="a run's fold_<k>, an exported folder, or a hub id")
-    parser.add_argument("--precision", default="fp32", help="fp32, or bf16 with Hugging Face models")
+    parser.add_argument("--precision", default="fp32", help="fp32, or bf16 or int8 with Hugging Face models")
     parser.add_argument("--encoder", metavar="DIR", help="the model's encoder, where it is a folder elsewhere now")
     parser.add_argument("--text-encoder", metavar="DIR", help="likewise, that of its texts")
     parser.add_argument("--enrol", type=Path, metavar="DIR", help="a folder with more audio of the one speaker served")

@@ -51,7 +51,7 @@ class HuggingFaceEncoder:
     device : str
         Where the model runs; results come back on the CPU.
     precision : str
-        `fp32`, or `bf16` for its matrices: faster where the processor has instructions for it, and less exact.
+        `fp32`, or `bf16` or `int8` for its matrices: faster where the processor has instructions for it, less exact.
     kept_layers : int, optional
         Of the L hidden states, how many are computed, from the lowest on.
 

@@ -1,4 +1,5 @@
-"""Hugging Face models at half precision: faster where the processor multiplies bf16 matrices, and less exact."""
+"""Hugging Face models at half precision or with matrices of int8: faster where the processor multiplies such, and less
+exact."""
 
 from typing import Any
 
@@ -7,10 +8,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
-from emorec_lobes.errors import ConfigError, not_one_of
+from emorec_lobes.errors import ConfigError, UnavailableError, not_one_of
 
-FP32, BF16 = "fp32", "bf16"
+FP32, BF16, INT8 = "fp32", "bf16", "int8"
 PRECISIONS = (FP32, BF16)
+# What may answer, but is too coarse for features that are stored and trained on.
+ANSWERING = (*PRECISIONS, INT8)
 
 # Frames of some seconds, of whose products the layout of matrices is to be the best.
 _USUAL_ROWS = 256
@@ -19,7 +22,8 @@ _READ_WEIGHTS = ("WavLMAttention",)
 
 
 class Precise(nn.Module):
-    """A model at a precision: `bf16` is for its matrices and convolutions, while sums stay at `fp32`.
+    """A model at a precision: `bf16` is for its matrices and convolutions, while sums stay at `fp32`; `int8` is for its
+    matrices, on a CPU.
 
     Weights are converted once, what computes a weight anew at each call computes it for the last time, and the
     convolutions over waves become products of matrices, for which processors have faster instructions. On a CPU the
@@ -30,12 +34,14 @@ class Precise(nn.Module):
     model : torch.nn.Module
         Changed in place.
     precision : str
-        `fp32` or `bf16`.
+        `fp32`, `bf16` or `int8`.
 
     Raises
     ------
     ConfigError
-        If there is no such precision.
+        If there is no such precision, or not on the model's device.
+    UnavailableError
+        If the processor has no instructions for int8.
 
     Example
     -------
@@ -45,12 +51,12 @@ class Precise(nn.Module):
 
     def __init__(self, model: nn.Module, precision: str = FP32) -> None:
         super().__init__()
-        if precision not in PRECISIONS:
-            raise ConfigError(not_one_of("precision", precision, PRECISIONS))
+        if precision not in ANSWERING:
+            raise ConfigError(not_one_of("precision", precision, ANSWERING))
         self.model = model.eval()
         self.is_bf16 = precision == BF16
-        if self.is_bf16:
-            _convert(model)
+        if precision != FP32:
+            _convert(model, precision)
 
     def forward(self, waves: Tensor, **options: Any) -> Any:
         """What the model gives."""
@@ -58,19 +64,29 @@ class Precise(nn.Module):
             return self.model(waves, **options)
 
 
-def _convert(model: nn.Module) -> None:
-    """Brings matrices and convolutions to bf16, in place."""
+def _convert(model: nn.Module, precision: str) -> None:
+    """Brings matrices and convolutions to bf16, or matrices to int8, in place."""
+    device = next(model.parameters()).device.type
+    if precision == INT8 and device != "cpu":
+        raise ConfigError(f"`precision` must be {FP32} or {BF16} on {device}, but is {INT8} instead. Use --device cpu.")
+    if precision == INT8 and not _sums_exactly():
+        raise UnavailableError(
+            f"`precision` {INT8} needs a processor with instructions that sum products of int8 exactly (VNNI), which "
+            f"this one has not. Use {FP32}."
+        )
+    product = Matrix if precision == BF16 else Int8Matrix
     for module in list(model.modules()):
         if isinstance(module, nn.Linear | nn.Conv1d):
             if parametrize.is_parametrized(module, "weight"):
                 parametrize.remove_parametrizations(module, "weight")
-            module.to(torch.bfloat16)
+            if precision == BF16:
+                module.to(torch.bfloat16)
     for module in list(model.modules()):
         if normalises_frames(getattr(module, "feature_extractor", None)):
-            module.feature_extractor = MatrixConvolutions(module.feature_extractor)
+            module.feature_extractor = MatrixConvolutions(module.feature_extractor, product)
         for name, child in list(module.named_children()):
             if type(child) is nn.Linear and type(module).__name__ not in _READ_WEIGHTS:
-                setattr(module, name, Matrix(child.weight, child.bias))
+                setattr(module, name, product(child.weight, child.bias))
 
 
 class Matrix(nn.Module):
@@ -106,6 +122,52 @@ class Matrix(nn.Module):
         return functional.linear(rows, self.weight, self.bias)
 
 
+class Int8Matrix(nn.Module):
+    """A product with a constant matrix in int8, with a scale for each of its rows and one for each row it is given.
+
+    A row's answer is the same in any company: its sums are exact, and no other row sets its scale.
+
+    Arguments
+    ---------
+    weight : torch.Tensor, (E, D)
+    bias : torch.Tensor, (E,), optional
+
+    Example
+    -------
+    >>> layer = nn.Linear(40, 2)
+    >>> inputs = torch.randn(3, 40)
+    >>> torch.allclose(Int8Matrix(layer.weight, layer.bias)(inputs), layer(inputs), atol=0.1)
+    True
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        rounded, scales = _rounded(weight.detach().float())
+        self.weight = rounded.T
+        self.scales = scales.T
+        self.bias = None if bias is None else bias.detach().float()
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(..., D) -> (..., E), float32."""
+        rounded, scales = _rounded(rows.float().reshape(-1, rows.shape[-1]))
+        products = torch._int_mm(rounded, self.weight).float().mul_(scales).mul_(self.scales)
+        if self.bias is not None:
+            products += self.bias
+        return products.view(*rows.shape[:-1], -1)
+
+
+def _rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, D) -> int8 (N, D) and the scale (N, 1) of each row; zeros stay zeros."""
+    scales = rows.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny * 127) / 127
+    return (rows / scales).round_().to(torch.int8), scales
+
+
+def _sums_exactly() -> bool:
+    """Whether products of int8 are summed as they should be: older instructions stop at what 16 bits hold."""
+    most = torch.full((32, 64), 127, dtype=torch.int8)
+    return bool((torch._int_mm(most, most.T) == 127 * 127 * 64).all())
+
+
 def _has_instructions() -> bool:
     """Whether torch comes with oneDNN, and the processor with what that needs for bf16."""
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -124,6 +186,8 @@ class MatrixConvolutions(nn.Module):
     ---------
     extractor : torch.nn.Module
         With `conv_layers`, each of `conv`, `layer_norm` and `activation`.
+    product : type
+        `Matrix` or `Int8Matrix`.
 
     Example
     -------
@@ -135,11 +199,11 @@ class MatrixConvolutions(nn.Module):
     True
     """
 
-    def __init__(self, extractor: nn.Module) -> None:
+    def __init__(self, extractor: nn.Module, product: type[nn.Module] = Matrix) -> None:
         super().__init__()
         self.layers = extractor.conv_layers
         self.products = nn.ModuleList(
-            Matrix(each.conv.weight.permute(0, 2, 1).flatten(start_dim=1), each.conv.bias)  # (C', C, W) -> (C', W * C)
+            product(each.conv.weight.permute(0, 2, 1).flatten(start_dim=1), each.conv.bias)  # (C', C, W) -> (C', W * C)
             for each in self.layers
         )
 

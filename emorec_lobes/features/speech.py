@@ -10,7 +10,7 @@ from emorec_lobes.errors import ConfigError, UnavailableError, not_one_of
 from emorec_lobes.features import huggingface, resemblyzer
 from emorec_lobes.features.huggingface import PADDINGS, HuggingFaceEncoder, check_sizes
 from emorec_lobes.features.huggingface_folder import is_hub_id, locate_model
-from emorec_lobes.features.huggingface_precision import FP32, PRECISIONS
+from emorec_lobes.features.huggingface_precision import ANSWERING, FP32, PRECISIONS
 from emorec_lobes.features.mel import NUM_MELS, MelSpectrogram
 from emorec_lobes.features.resemblyzer import ResemblyzerEncoder
 from emorec_lobes.features.store import StoreHeader
@@ -93,7 +93,7 @@ def load_encoder(
     device : str
         Where it runs, e.g. "cpu", "cuda"; results come back on the CPU.
     precision : str
-        Of a Hugging Face encoder's matrices: `fp32` or `bf16`.
+        Of a Hugging Face encoder's matrices: `fp32`, `bf16` or, for answers alone, `int8`.
     kept_layers : int, optional
         How many of the L layers are wanted, from the lowest on; what only the others need is not computed.
 
@@ -113,7 +113,7 @@ def load_encoder(
     >>> load_encoder("resemblyzer", num_layers=3, encoder_dim=256).layers(torch.randn(8_000)).shape
     torch.Size([26, 3, 256])
     """
-    _check(encoder, num_layers, encoder_dim, padding, precision)
+    _check(encoder, num_layers, encoder_dim, padding, precision, ANSWERING)
     check_device(device)
     kept = num_layers if kept_layers is None else kept_layers
     if not 1 <= kept <= num_layers:
@@ -141,7 +141,7 @@ def layers_header(
     ConfigError, UnavailableError
         As `load_encoder`, as far as it can be told without loading.
     """
-    _check(encoder, num_layers, encoder_dim, padding, precision)
+    _check(encoder, num_layers, encoder_dim, padding, precision, PRECISIONS)
     if dtype not in STORED_AS:
         raise ConfigError(not_one_of("dtype", dtype, STORED_AS))
     if encoder == "resemblyzer":
@@ -160,11 +160,13 @@ def layers_header(
     )
 
 
-def _check(encoder: str, num_layers: int, encoder_dim: int, padding: str, precision: str) -> None:
+def _check(
+    encoder: str, num_layers: int, encoder_dim: int, padding: str, precision: str, precisions: Sequence[str]
+) -> None:
     if padding not in PADDINGS:
         raise ConfigError(not_one_of("padding", padding, PADDINGS))
-    if precision not in PRECISIONS:
-        raise ConfigError(not_one_of("precision", precision, PRECISIONS))
+    if precision not in precisions:
+        raise ConfigError(not_one_of("precision", precision, precisions))
     if encoder in BUILT_IN:
         check_sizes(encoder, BUILT_IN[encoder], (num_layers, encoder_dim))
         if precision != FP32:

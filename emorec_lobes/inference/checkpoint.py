@@ -85,7 +85,7 @@ class CheckpointSystem:
         The classifier, on its device.
     device : str
     precision : str
-        `fp32` or `bf16`.
+        `fp32`, `bf16` or `int8`.
     """
 
     takes_audio = True

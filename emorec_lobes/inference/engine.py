@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from emorec_lobes.errors import ConfigError, DataError, not_one_of
 from emorec_lobes.features.by_length import by_length
-from emorec_lobes.features.huggingface_precision import PRECISIONS
+from emorec_lobes.features.huggingface_precision import ANSWERING
 from emorec_lobes.inference.batch import Batch
 from emorec_lobes.inference.checkpoint import SHAPE, CheckpointSystem
 from emorec_lobes.inference.disentangled import DisentangledSystem
@@ -61,8 +61,8 @@ class Engine:
         kind = type(model).__name__
         if kind not in SYSTEMS and not kind.endswith(SHAPE):
             raise ConfigError(not_one_of("model", kind, (*SYSTEMS, f"a {SHAPE}")))
-        if precision not in PRECISIONS:
-            raise ConfigError(not_one_of("precision", precision, PRECISIONS))
+        if precision not in ANSWERING:
+            raise ConfigError(not_one_of("precision", precision, ANSWERING))
         if batch_size < 1:
             raise ConfigError(f"`batch_size` must be 1 or more, but is {batch_size} instead. Use 16.")
         self._batch_size, self._num_labels = batch_size, len(hparams["labels"])

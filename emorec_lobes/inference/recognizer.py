@@ -41,7 +41,8 @@ class EmotionRecognizer(Pretrained):
     run_opts : mapping, optional
         SpeechBrain's; `device`.
     precision : str
-        `fp32`; or `bf16` for the matrices of Hugging Face models, which is faster where the processor knows it.
+        `fp32`; or `bf16` for the matrices of Hugging Face models, which is faster where the processor knows it; or
+        `int8`, for CPUs that know int8 (VNNI) and no bf16.
     batch_size : int
         Utterances of about one length that go through the model together. It changes speed, not answers.
     max_duration_s, max_timeline_s : float

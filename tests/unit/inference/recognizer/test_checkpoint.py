@@ -98,7 +98,8 @@ def test_answers_are_transformers_own_alone_and_in_a_batch(classifier, waves, fa
     assert together[0].embedding.shape == (8,)
 
 
-def test_half_precision_is_near(tmp_path, waves):
+@pytest.mark.parametrize("lower", ["bf16", "int8"])
+def test_a_lower_precision_is_near(tmp_path, waves, lower):
     """With weights of the size that training starts from; where they are larger, rounding grows from layer to layer."""
     import transformers
 
@@ -108,7 +109,7 @@ def test_half_precision_is_near(tmp_path, waves):
         config = transformers.Wav2Vec2Config(**_SIZES | _LARGE | wide)
         transformers.Wav2Vec2ForSequenceClassification(config).save_pretrained(tmp_path)
     seen = []
-    for precision in ("fp32", "bf16"):
+    for precision in ("fp32", lower):
         recognizer = EmotionRecognizer.from_hparams(tmp_path, precision=precision)
         answers = recognizer.predict(waves, sample_rate_hz=16_000)
         seen.append(np.array([list(answer.probabilities.values()) for answer in answers]))
