@@ -238,9 +238,7 @@ def loop_table(batch_size: int, side: Side, steps: int) -> None:
 def loss_table(batch_size: int, chosen: Sequence[Side], updates: int) -> None:
     """How far losses go from the plain loop's, from the same weights on the same batches: on average, and at most of
     the running ones. The recipe at the plain loop's own precision shows what rounding alone does."""
-    print(
-        f"\n| batch | who | first {RUNNING} | last {RUNNING} of {updates} | all {updates} | off | running, at most off |"
-    )
+    print(f"\n| batch | who | first {RUNNING} | last {RUNNING} of {updates} | mean | off | running, at most off |")
     print("|--:|---|--:|--:|--:|--:|--:|")
     reference = None
     for side in chosen:
