@@ -35,7 +35,8 @@ class Stream:
     >>> import torch
     >>> fair = lambda waves: np.full((len(waves), 2), 0.5)
     >>> stream = Stream(fair, Question(("angry", "sad")), 8_000, window_s=3.0, shift_s=1.0)
-    >>> len(stream.push(torch.randn(8_000))), len(stream.push(torch.randn(20_000))), len(stream.finish())
+    >>> noise = torch.randn(28_000, generator=torch.Generator().manual_seed(0))
+    >>> len(stream.push(noise[:8_000])), len(stream.push(noise[8_000:])), len(stream.finish())
     (0, 2, 2)
     >>> round(stream.latency_s, 1)
     2.0

@@ -48,7 +48,8 @@ class Windows:
     Example
     -------
     >>> windows = Windows(window_s=3.0, shift_s=1.0)
-    >>> found = windows.push(torch.randn(50_000)) + windows.finish()
+    >>> noise = torch.randn(50_000, generator=torch.Generator().manual_seed(0))
+    >>> found = windows.push(noise) + windows.finish()
     >>> [(each.start_s, round(each.stop_s, 2), len(each.wave)) for each in found]
     [(0.0, 1.0, 32000), (1.0, 2.0, 48000), (2.0, 3.0, 34000), (3.0, 3.12, 18000)]
     """

@@ -102,6 +102,7 @@ def test_predictions_on_ray_are_those_of_one_process_though_workers_files_and_th
     started, recordings, tmp_path
 ):
     words = ("predict", "--format", "json", "--batch-size", "1")  # four files a group
+    good = [name for name in recordings if name != "broken.wav"]
     code, expected, errors = ended(started(*words, *recordings))
     assert code == 1 and expected.count("\n") == 12
 
@@ -114,7 +115,9 @@ def test_predictions_on_ray_are_those_of_one_process_though_workers_files_and_th
     wait_until(lambda: names_of(answers), first)
     first.kill()
     first.communicate()
-    assert names_of(answers) == recordings[:4]  # the next group has the file that kills
+    done = names_of(answers)  # of one group, or of several: Ray hands them over as it likes
+    assert done == good[: len(done)]
+    answers.write_text("".join(answers.read_text().splitlines(keepends=True)[:4]))  # so that there is something left
 
     second = started(*asked, decoding_s=0.5)
     wait_until(lambda: ray_workers(second.pid), second)
