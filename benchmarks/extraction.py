@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from _material import noises, save_wav2vec2
 from torch import Tensor
 from torch.nn import functional
 
@@ -28,14 +29,6 @@ from emorec_lobes.features.speech import load_encoder
 from emorec_lobes.features.speech_batches import batches_of
 from emorec_lobes.features.store import FeatureStore, StoreHeader
 from emorec_lobes.units import FRAME_SHIFT_S, SAMPLE_RATE_HZ
-
-SMALL = {"hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 4, "intermediate_size": 1024}
-SMALL |= {"conv_dim": (256,) * 7}
-LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
-LARGE |= {"conv_dim": (512,) * 7}
-SHAPE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
-
-SECONDS = (1.5, 6.0)  # of an utterance
 
 # id -> wave (S,) in, and each utterance's (T, L, D) given to the second argument
 Extract = Callable[[Mapping[str, Tensor], Callable[[str, Tensor], None]], None]
@@ -50,29 +43,6 @@ class Way:
     wall_s: list[float] = field(default_factory=list)
     cpu_s: list[float] = field(default_factory=list)
     cosine: float = 1.0  # the least of all frames and layers, to the first way's
-
-
-def save_model(folder: Path, sizes: Mapping[str, object], seed: int) -> tuple[int, int]:
-    """An encoder with random weights; its number of hidden states, and their width."""
-    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
-
-    torch.manual_seed(seed)
-    with quiet():
-        Wav2Vec2Model(Wav2Vec2Config(**sizes, **SHAPE)).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True).save_pretrained(folder)
-    return sizes["num_hidden_layers"] + 1, sizes["hidden_size"]
-
-
-def utterances(count: int, seed: int) -> dict[str, Tensor]:
-    """Noise that swings as syllables do, of lengths at random."""
-    generator = torch.Generator().manual_seed(seed)
-    found = {}
-    for number in range(count):
-        duration_s, rate_hz = torch.rand(2, generator=generator).tolist()
-        num_samples = round((SECONDS[0] + duration_s * (SECONDS[1] - SECONDS[0])) * SAMPLE_RATE_HZ)
-        swing = 1 + torch.sin(torch.arange(num_samples) * (2 * torch.pi * (2 + 4 * rate_hz) / SAMPLE_RATE_HZ))
-        found[f"u{number}"] = 0.05 * swing * torch.randn(num_samples, generator=generator)
-    return found
 
 
 def transformers_loop(folder: Path) -> Extract:
@@ -170,11 +140,12 @@ def run(argv: Sequence[str] | None = None) -> int:
             raise ConfigError(f"`{name}` must be 1 or more, but is {given} instead. Raise it.")
     if args.threads:
         torch.set_num_threads(args.threads)
-    waves = utterances(args.utterances, args.seed)
+    made = noises(args.utterances, args.seed)
+    waves = {f"u{number}": torch.from_numpy(wave) for number, wave in enumerate(made)}
     audio_s = sum(map(len, waves.values())) / SAMPLE_RATE_HZ
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        sizes = save_model(folder / "model", LARGE if args.large else SMALL, args.seed)
+        sizes = save_wav2vec2(folder / "model", "Wav2Vec2Model", args.large, args.seed)
         ways = [
             Way("transformers fp32, one by one", transformers_loop(folder / "model")),
             Way("emorec fp32, one by one", ours(folder / "model", sizes, "fp32", batched=False)),

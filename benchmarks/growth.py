@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
+from _material import noise
 
 from emorec_lobes.corpora.leakage import check_leakage
 from emorec_lobes.corpora.manifest import ManifestInfo, Utterance, read_manifest, write_manifest
 from emorec_lobes.corpora.protocol import make_folds
 from emorec_lobes.errors import ConfigError, exit_code_of
+from emorec_lobes.units import SAMPLE_RATE_HZ
 
-RATE_HZ = 16_000
 UTTERANCE_S = 4.5
 NUM_RECORDINGS = 40  # different ones; all others are links to them, so that hours need no disk
 NUM_SPEAKERS = 100
@@ -71,11 +72,8 @@ def peak_mb(process: int | str = "self") -> float:
 
 
 def recording(duration_s: float, seed: int) -> np.ndarray:
-    """Noise that swings as syllables do, (S,); each second of each seed is another."""
-    generator = np.random.default_rng(seed)
-    times = np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
-    swing = 1 + np.sin(2 * np.pi * generator.uniform(2, 6) * times)
-    return (0.08 * swing * generator.standard_normal(len(times))).clip(-0.99, 0.99)
+    """Noise, (S,); each second of each seed is another."""
+    return noise(duration_s, np.random.default_rng(seed), level=0.08)
 
 
 def write_corpus(folder: Path, hours: float) -> int:
@@ -86,7 +84,7 @@ def write_corpus(folder: Path, hours: float) -> int:
     for number in range(count):
         name, original = f"{number:07d}.wav", f"{number % NUM_RECORDINGS:07d}.wav"
         if name == original:
-            soundfile.write(folder / name, recording(UTTERANCE_S, number), RATE_HZ)
+            soundfile.write(folder / name, recording(UTTERANCE_S, number), SAMPLE_RATE_HZ)
         else:
             os.link(folder / original, folder / name)
         lines.append(f"{name},{LABELS[number % len(LABELS)]},s{number % NUM_SPEAKERS:03d}")
@@ -118,9 +116,9 @@ def file_rows(minutes: Sequence[float], folder: Path) -> Iterator[tuple[object, 
     for length in minutes:
         path = folder / f"{length:g}.wav"
         block = recording(30, seed=0)
-        with soundfile.SoundFile(path, "w", RATE_HZ, 1) as stream:
-            for start in range(0, round(length * 60 * RATE_HZ), len(block)):
-                stream.write(block[: round(length * 60 * RATE_HZ) - start])
+        with soundfile.SoundFile(path, "w", SAMPLE_RATE_HZ, 1) as stream:
+            for start in range(0, round(length * 60 * SAMPLE_RATE_HZ), len(block)):
+                stream.write(block[: round(length * 60 * SAMPLE_RATE_HZ) - start])
         for what, words in (("timeline", ("--timeline", "--format", "csv")), ("predict", ())):
             if what == "timeline" or length <= 5:
                 yield (*(f"{length:g}", what), *_numbers(run_command(("predict", path, *words)), length / 60))

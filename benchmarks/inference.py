@@ -11,45 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _material import noises, save_wav2vec2
 
 from emorec_lobes.errors import ConfigError, exit_code_of
 from emorec_lobes.features.huggingface import quiet
 from emorec_lobes.inference.recognizer import EmotionRecognizer
 
-SMALL = {"hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 4, "intermediate_size": 1024}
-SMALL |= {"conv_dim": (256,) * 7}
-LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
-LARGE |= {"conv_dim": (512,) * 7}
-SHAPE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True, "num_labels": 4}
-
-SECONDS = (1.5, 6.0)  # of an utterance
 PADDED_TOGETHER = 8  # SpeechBrain's batches
 OURS, PIPELINE = "emorec", "transformers pipeline"
 ONE_BY_ONE, PADDED = "SpeechBrain, one by one", "SpeechBrain, padded batches"
 
 Side = Callable[[Sequence[np.ndarray]], np.ndarray]  # waves -> probabilities (N, K)
-
-
-def save_model(folder: Path, is_large: bool, seed: int) -> None:
-    """A classifier in the shape of wav2vec2-large, or a small one, with random weights."""
-    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
-
-    torch.manual_seed(seed)
-    config = Wav2Vec2Config(**(LARGE if is_large else SMALL), **SHAPE)
-    with quiet():
-        Wav2Vec2ForSequenceClassification(config).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True).save_pretrained(folder)
-
-
-def utterances(count: int, seed: int) -> list[np.ndarray]:
-    """Noise that swings as syllables do, of lengths at random."""
-    generator = np.random.default_rng(seed)
-    found = []
-    for duration_s in generator.uniform(*SECONDS, count):
-        times = np.arange(round(duration_s * 16_000)) / 16_000
-        swing = 1 + np.sin(2 * np.pi * generator.uniform(2, 6) * times)
-        found.append((0.05 * swing * generator.standard_normal(len(times))).astype(np.float32))
-    return found
 
 
 def ours(folder: Path, precision: str) -> Side:
@@ -120,7 +92,7 @@ def build(name: str, folder: Path, precision: str) -> Side:
 
 def rows(folder: Path, count: int, rounds: int, seed: int) -> Iterator[str]:
     """The table's lines for so many utterances; one side is in memory at a time."""
-    waves = utterances(count, seed)
+    waves = noises(count, seed)
     reference, fastest = None, {}
     for precision in ("fp32", "bf16"):
         for name in (PIPELINE, ONE_BY_ONE, PADDED, OURS):
@@ -168,7 +140,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     print("| utterances | who | precision | s | CPU s | times the fastest other's CPU s | largest difference |")
     print("|--:|---|---|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as folder:
-        save_model(Path(folder), args.large, args.seed)
+        save_wav2vec2(Path(folder), "Wav2Vec2ForSequenceClassification", args.large, args.seed, num_labels=4)
         for count in args.files:
             for row in rows(Path(folder), count, args.rounds, args.seed):
                 print(row, flush=True)

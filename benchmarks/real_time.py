@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import soundfile
 import torch
+from _material import SECONDS, noise
 
 from emorec_lobes.errors import ConfigError, exit_code_of
 from emorec_lobes.features.huggingface import quiet
 from emorec_lobes.inference.recognizer import EmotionRecognizer
 from emorec_lobes.inference.shipped import shipped_model
+from emorec_lobes.units import SAMPLE_RATE_HZ
 
-RATE_HZ = 16_000
-SECONDS = (1.5, 6.0)  # of a recording
 LIST, ALONE, OTHER = "emorec, a list", "emorec, file by file", "resemblyzer's own embedding, no emotion"
 
 
@@ -25,11 +25,10 @@ def write(folder: Path, count: int, seed: int) -> tuple[list[str], float]:
     """Files with noise that swings as syllables do, and their seconds together."""
     generator, paths, total_s = np.random.default_rng(seed), [], 0.0
     for number, duration_s in enumerate(generator.uniform(*SECONDS, count)):
-        times = np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
-        swing = 1 + np.sin(2 * np.pi * generator.uniform(2, 6) * times)
+        wave = noise(duration_s, generator)
         paths.append(str(folder / f"{number}.wav"))
-        soundfile.write(paths[-1], 0.05 * swing * generator.standard_normal(len(times)), RATE_HZ)
-        total_s += len(times) / RATE_HZ
+        soundfile.write(paths[-1], wave, SAMPLE_RATE_HZ)
+        total_s += len(wave) / SAMPLE_RATE_HZ
     return paths, total_s
 
 

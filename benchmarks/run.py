@@ -6,7 +6,6 @@ Without a name the short form of every benchmark runs (`make bench`); with one, 
 record is replaced by the next run of the same command.
 """
 
-import importlib.metadata
 import json
 import os
 import platform
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from emorec_lobes.errors import ConfigError, UnavailableError, exit_code_of, not_one_of
+from emorec_lobes.evaluation.report import versions
 from emorec_lobes.files import read_json, write_atomically
 
 HERE = Path(__file__).parent
@@ -33,7 +33,7 @@ Record = Mapping[str, Any]
 
 def names() -> list[str]:
     """The benchmarks beside this file."""
-    return sorted(path.stem for path in HERE.glob("*.py") if path != Path(__file__))
+    return sorted(path.stem for path in HERE.glob("*.py") if path != Path(__file__) and not path.name.startswith("_"))
 
 
 def machine() -> dict[str, Any]:
@@ -50,17 +50,6 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "load": round(os.getloadavg()[0], 1),
     }
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of what the benchmarks use, as far as it is installed."""
-    found = {"python": platform.python_version()}
-    for library in LIBRARIES:
-        try:
-            found[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def measured(name: str, options: Sequence[str]) -> Record:
@@ -83,7 +72,7 @@ def measured(name: str, options: Sequence[str]) -> Record:
         "command": " ".join(["python", f"benchmarks/{name}.py", *options]),
         "seconds": round(time.monotonic() - start),
         "machine": surroundings,
-        "versions": versions(),
+        "versions": versions(LIBRARIES),
         "output": lines,
     }
 

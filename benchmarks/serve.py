@@ -26,10 +26,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import soundfile
+from _material import noise
 
 from emorec_lobes.errors import ConfigError, UnavailableError, exit_code_of
+from emorec_lobes.units import SAMPLE_RATE_HZ
 
-RATE_HZ = 16_000
 WAYS = {"batches": (), "one by one": ("--batch-size", "1")}
 # What batches and singles may differ by: sums in another order.
 TOLERANCE = 1e-4
@@ -70,10 +71,8 @@ def recordings(count: int, duration_s: float, seed: int) -> list[bytes]:
     generator, forms = np.random.default_rng(seed), []
     with TemporaryDirectory() as folder:
         for number in range(count):
-            times = np.arange(int(duration_s * generator.uniform(0.5, 1.5) * RATE_HZ)) / RATE_HZ
-            swing = 1 + np.sin(2 * np.pi * generator.uniform(2, 6) * times)
             path = Path(folder) / f"{number}.wav"
-            soundfile.write(path, 0.05 * swing * generator.standard_normal(len(times)), RATE_HZ)
+            soundfile.write(path, noise(duration_s * generator.uniform(0.5, 1.5), generator), SAMPLE_RATE_HZ)
             head = b'--%s\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' % BOUNDARY
             forms.append(head + path.read_bytes() + b"\r\n--%s--\r\n" % BOUNDARY)
     return forms

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from _material import noises
 from torch import Tensor, nn
 
 from emorec_lobes.corpora.manifest import Utterance
@@ -69,16 +70,14 @@ def packaged(count: int, root: Path) -> Answers:
     loaded = open_model(shipped_model())
     hparams = loaded.hparams
     options = [hparams[key] for key in ("encoder", "num_layers", "encoder_dim", "encoder_padding")]
-    encoder, generator = load_encoder(*options), torch.Generator().manual_seed(0)
+    encoder = load_encoder(*options)
     stores = {dtype: FeatureStore.open(root, layers_header(*options, dtype=dtype)) for dtype in STORED_AS}
     probabilities, utterances = {}, {}
-    for number in range(count):
-        seconds, rate_hz = (torch.rand(2, generator=generator) * 4 + 2).tolist()
-        times = torch.arange(round(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
-        wave = 0.05 * (1 + torch.sin(2 * torch.pi * rate_hz * times)) * torch.randn(len(times), generator=generator)
-        utterances[f"u{number}"] = Utterance(f"u{number}", "", seconds, hparams["labels"][0], "")
+    for number, wave in enumerate(noises(count, seed=0)):
+        item, duration_s = f"u{number}", len(wave) / SAMPLE_RATE_HZ
+        utterances[item] = Utterance(item, "", duration_s, hparams["labels"][0], "")
         for store in stores.values():
-            store.write(f"u{number}", encoder.layers(wave), audio_hash="0", source=(0,))
+            store.write(item, encoder.layers(torch.from_numpy(wave)), audio_hash="0", source=(0,))
     for dtype, store in stores.items():
         data = SpeechData(
             utterances, hparams["labels"], store, store, store, {}, Normaliser(store, utterances, hparams["normalise"]),

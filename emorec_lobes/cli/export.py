@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="drop the encoder's topmost layers while their shares in the mix sum to no more (0: only unused ones)",
     )
     parser.add_argument(
-        "--onnx", action="store_true", help="write model.onnx and model.pt2 too: from features to probabilities"
+        "--onnx",
+        action="store_true",
+        help="write model.onnx and model.pt2 too: from waves or features to probabilities",
     )
 
 

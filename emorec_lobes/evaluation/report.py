@@ -106,10 +106,10 @@ def results_record(
     }
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of those of `LIBRARIES` that are installed, without importing any."""
+def versions(libraries: Sequence[str] = LIBRARIES) -> dict[str, str]:
+    """Versions of Python and of those of the libraries that are installed, without importing any."""
     found = {"python": platform.python_version()}
-    for library in LIBRARIES:
+    for library in libraries:
         try:
             found[library] = metadata.version(library)
         except metadata.PackageNotFoundError:

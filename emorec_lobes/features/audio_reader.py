@@ -19,7 +19,7 @@ Source = str | Path | bytes | BinaryIO
 
 # Numbers decoded at a time, over all channels: what a header claims must not decide how much memory is taken.
 _BLOCK_VALUES = 1 << 18
-_CLIPPED = 0.999  # of full scale
+CLIPPED = 0.999  # of full scale
 # What writers put into a wav header when they do not know the length yet.
 _UNKNOWN_BYTES = 0x7FFF0000
 _SHORTER = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -106,7 +106,7 @@ class AudioReader:
             count = min(left, max(1, _BLOCK_VALUES // self.num_channels))
             block = stream.read(count, dtype="float32", always_2d=True)  # (S, C)
             self.num_samples += len(block)
-            self.num_clipped += int(np.count_nonzero(np.abs(block) >= _CLIPPED))
+            self.num_clipped += int(np.count_nonzero(np.abs(block) >= CLIPPED))
             self._check_duration(self.num_samples)
             yield resampler.push(torch.from_numpy(block).mean(dim=1))  # (S, C) -> (S,)
             if len(block) < count:

@@ -16,19 +16,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from emorec_lobes.corpora.manifest import DATA_ROOT, Utterance
-from emorec_lobes.errors import ConfigError, DataError, not_one_of
+from emorec_lobes.errors import ConfigError, DataError
 from emorec_lobes.features.extract_ray import extract_on_ray
 from emorec_lobes.features.spec import ExtractionSpec, Extractor, TextSpec
 from emorec_lobes.features.spectrum_spec import SpectrumSpec
 from emorec_lobes.features.store import FeatureStore, disk_errors
 from emorec_lobes.features.wave_copy import stretched
 from emorec_lobes.files import locked, write_json
+from emorec_lobes.scale.cluster import check_engine
 from emorec_lobes.scale.confined import end_with_parent
 from emorec_lobes.scale.paths import is_remote
 from emorec_lobes.units import num_frames
 
 FAILED = "failed.json"
-ENGINES = ("local", "ray")
 
 Spec = ExtractionSpec | TextSpec | SpectrumSpec
 
@@ -95,8 +95,7 @@ def extract(
     """
     if workers < 0:
         raise ConfigError(f"`workers` must be 0 or more, but is {workers} instead. Use 0 for this process alone.")
-    if engine not in ENGINES:
-        raise ConfigError(not_one_of("engine", engine, ENGINES))
+    check_engine(engine)
     data_folder, root = data_folder if is_remote(data_folder) else Path(data_folder), Path(root)
     stores = spec.open(root)
     if not _jobs(utterances, data_folder, stores, spec):

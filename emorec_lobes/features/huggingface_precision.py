@@ -9,6 +9,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from emorec_lobes.errors import ConfigError, UnavailableError, not_one_of
+from emorec_lobes.features.store_values import quantised
 
 FP32, BF16, INT8 = "fp32", "bf16", "int8"
 PRECISIONS = (FP32, BF16)
@@ -142,24 +143,18 @@ class Int8Matrix(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
-        rounded, scales = _rounded(weight.detach().float())
+        rounded, scales = quantised(weight.detach().float())
         self.weight = rounded.T
-        self.scales = scales.T
+        self.scales = scales  # (E,)
         self.bias = None if bias is None else bias.detach().float()
 
     def forward(self, rows: Tensor) -> Tensor:
         """(..., D) -> (..., E), float32."""
-        rounded, scales = _rounded(rows.float().reshape(-1, rows.shape[-1]))
-        products = torch._int_mm(rounded, self.weight).float().mul_(scales).mul_(self.scales)
+        rounded, scales = quantised(rows.float().reshape(-1, rows.shape[-1]))
+        products = torch._int_mm(rounded, self.weight).float().mul_(scales.unsqueeze(1)).mul_(self.scales)
         if self.bias is not None:
             products += self.bias
         return products.view(*rows.shape[:-1], -1)
-
-
-def _rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """(N, D) -> int8 (N, D) and the scale (N, 1) of each row; zeros stay zeros."""
-    scales = rows.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny * 127) / 127
-    return (rows / scales).round_().to(torch.int8), scales
 
 
 def _sums_exactly() -> bool:

@@ -43,10 +43,21 @@ def as_tensors(frames: Tensor, dtype: str) -> tuple[dict[str, Tensor], int]:
     if dtype == INT8:
         values, scales = quantised(frames.float())
         return {"features": values, "scales": scales, **_statistics(values * scales.unsqueeze(-1))}, 0
-    largest = torch.finfo(DTYPES[dtype]).max
-    num_clipped = int((frames.abs() > largest).sum())
-    values = frames.clamp(-largest, largest).to(DTYPES[dtype]).contiguous()
+    num_clipped = int((frames.abs() > torch.finfo(DTYPES[dtype]).max).sum())
+    values = clipped(frames, dtype).contiguous()
     return {"features": values, **_statistics(values.float())}, num_clipped
+
+
+def clipped(values: Tensor, dtype: str) -> Tensor:
+    """Values in a float precision; what is beyond its range becomes its largest.
+
+    Example
+    -------
+    >>> clipped(torch.tensor([1.0001, -1e6]), "float16").tolist()
+    [1.0, -65504.0]
+    """
+    largest = torch.finfo(DTYPES[dtype]).max
+    return values.clamp(-largest, largest).to(DTYPES[dtype])
 
 
 def quantised(frames: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from emorec_lobes.errors import ConfigError, DataError
 from emorec_lobes.inference.prediction import Prediction
-from emorec_lobes.inference.timeline import Timeline
+from emorec_lobes.inference.timeline import Timeline, columns, csv_text
 
 FORMATS = ("table", "json", "csv")
 TIMELINE_FORMATS = (*FORMATS, "rttm", "audacity")
@@ -25,9 +25,10 @@ def header(form: str, labels: Sequence[str], is_timeline: bool) -> str:
     """
     if form != "csv":
         return ""
-    names = ["start_s", "stop_s", "label"] if is_timeline else ["label", "confidence", "margin", "duration_s"]
-    probabilities = [f"p_{label}" for label in labels]
-    return _csv([["name", *names, *probabilities, *([] if is_timeline else ["warnings"])]])
+    if is_timeline:
+        return csv_text([columns(labels)])
+    names = ["name", "label", "confidence", "margin", "duration_s"]
+    return csv_text([[*names, *(f"p_{label}" for label in labels), "warnings"]])
 
 
 def written(form: str, name: str, answer: Prediction | Timeline) -> str:
@@ -49,7 +50,7 @@ def _prediction(form: str, name: str, answer: Prediction) -> str:
         duration = "" if answer.duration_s is None else f"{answer.duration_s:.3f}"
         probabilities = [f"{value:.6f}" for value in answer.probabilities.values()]
         row = [name, answer.label or "", *numbers, duration, *probabilities, "; ".join(answer.warnings)]
-        return _csv([row])
+        return csv_text([row])
     values = "  ".join(f"{label} {value:.2f}" for label, value in answer.probabilities.items())
     notes = f"  [{', '.join(answer.warnings)}]" if answer.warnings else ""
     return f"{name}: {answer.label or '-'}  ({values}){notes}\n"
@@ -57,7 +58,7 @@ def _prediction(form: str, name: str, answer: Prediction) -> str:
 
 def _timeline(form: str, answer: Timeline) -> str:
     if form == "csv":
-        return _csv(answer.rows())
+        return csv_text(answer.rows())
     if form == "rttm":
         return answer.to_rttm()
     if form == "audacity":
@@ -65,12 +66,6 @@ def _timeline(form: str, answer: Timeline) -> str:
     notes = f"  [{', '.join(answer.warnings)}]" if answer.warnings else ""
     rows = [f"  {start:8.2f} - {stop:8.2f} s  {label}\n" for start, stop, label in answer.merged()]
     return f"{answer.name}{notes}\n" + "".join(rows or ["  nobody speaks\n"])
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
 
 
 class AnswerFile:

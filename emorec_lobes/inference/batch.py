@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from emorec_lobes.errors import DataError
+from emorec_lobes.features.store_values import clipped
 
 
 class Batch(NamedTuple):
@@ -81,8 +82,7 @@ def as_stored(values: Tensor) -> Tensor:
     >>> as_stored(torch.tensor([1.0001, -1e6])).tolist()
     [1.0, -65504.0]
     """
-    largest = torch.finfo(torch.float16).max
-    return values.clamp(-largest, largest).half().float()
+    return clipped(values, "float16").float()
 
 
 def check_finite(values: Sequence[Tensor], names: Sequence[str], what: str) -> None:

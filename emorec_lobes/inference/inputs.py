@@ -11,7 +11,7 @@ from torch import Tensor
 
 from emorec_lobes.errors import ConfigError, DataError
 from emorec_lobes.features.audio import checked_wave
-from emorec_lobes.features.audio_reader import AudioReader
+from emorec_lobes.features.audio_reader import CLIPPED, AudioReader
 from emorec_lobes.features.resampling import Resampler
 from emorec_lobes.units import SAMPLE_RATE_HZ, Hertz, Seconds
 
@@ -19,7 +19,6 @@ from emorec_lobes.units import SAMPLE_RATE_HZ, Hertz, Seconds
 SHORT_S: Seconds = 0.5
 # The share of samples at full scale from which a recording sounds distorted.
 CLIPPED_SHARE = 1e-3
-CLIPPED = 0.999
 # 70 dB below full scale: no voice is there, or none that 16 bits could hold.
 SILENT_PEAK = 10 ** (-70 / 20)
 

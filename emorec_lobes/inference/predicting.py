@@ -17,9 +17,9 @@ from emorec_lobes.inference.predicting_groups import Wanted, answers_of_groups
 from emorec_lobes.inference.prediction import Question
 from emorec_lobes.inference.recognizer import EmotionRecognizer
 from emorec_lobes.inference.shipped import shipped_model
+from emorec_lobes.scale.cluster import check_engine
 
 EXIT_SOME_FAILED = 1
-ENGINES = ("local", "ray")
 
 
 def predict_files(
@@ -59,8 +59,8 @@ def predict_files(
     to : Path, optional
         The file that predictions are added to; stdout if None.
     engine : str
-        One of `ENGINES`; `ray` asks on all cores, or GPUs, of a Ray cluster whose machines find the files and the model
-        where this one does.
+        `local`; or `ray`, which asks on all cores, or GPUs, of a Ray cluster whose machines find the files and the
+        model where this one does.
     jobs : int, optional
         Processes; this one alone if None, on Ray as many as there is room for.
 
@@ -128,8 +128,7 @@ def _check(
     engine: str,
     jobs: int | None,
 ) -> None:
-    if engine not in ENGINES:
-        raise ConfigError(not_one_of("engine", engine, ENGINES))
+    check_engine(engine)
     if jobs is not None and jobs < 1:
         raise ConfigError(f"`--jobs` must be 1 or more, but is {jobs} instead. Leave it out for one process.")
     forms = FORMATS if windows is None else TIMELINE_FORMATS

@@ -188,7 +188,6 @@ class EmotionRecognizer(Pretrained):
             If an input cannot be used.
         """
         question = Question(self.labels, self._temperature, labels, threshold)
-        is_list = isinstance(inputs, list | tuple) or (inputs is None and isinstance(text, list | tuple))
         uses = (self.takes_audio, self.takes_text)
         heard, texts = utterances(inputs, text, lambda item, name: self.hear(item, sample_rate_hz, name), uses)
         waves = [None if self._says_nothing(*each) else each[0].wave for each in zip(heard, texts, strict=True)]

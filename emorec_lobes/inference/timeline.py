@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,11 +75,7 @@ class Timeline:
 
     def to_csv(self) -> str:
         """A row a segment: start, stop, label and the probability of each label."""
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["name", "start_s", "stop_s", "label", *(f"p_{label}" for label in self.labels)])
-        writer.writerows(self.rows())
-        return stream.getvalue()
+        return csv_text([columns(self.labels), *self.rows()])
 
     def rows(self) -> list[Sequence[Any]]:
         """The rows of the CSV, without their header."""
@@ -100,3 +96,21 @@ class Timeline:
     def to_audacity(self) -> str:
         """A label track, as Audacity's File > Import > Labels reads it."""
         return "".join(f"{start:.6f}\t{stop:.6f}\t{label}\n" for start, stop, label in self.merged())
+
+
+def columns(labels: Sequence[str]) -> list[str]:
+    """The names of the columns of `Timeline.rows`."""
+    return ["name", "start_s", "stop_s", "label", *(f"p_{label}" for label in labels)]
+
+
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV.
+
+    Example
+    -------
+    >>> csv_text([["a, b.wav", 1]])
+    '"a, b.wav",1\\n'
+    """
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()

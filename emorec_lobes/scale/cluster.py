@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from emorec_lobes.errors import UnavailableError
+from emorec_lobes.errors import ConfigError, UnavailableError, not_one_of
 
 ADDRESS = "RAY_ADDRESS"
+
+# Where work on many files may be done.
+ENGINES = ("local", "ray")
 
 _KNOCK_S = 10.0  # for a cluster to answer
 _OBJECT_STORE_BYTES = 80 * 2**20  # near the least that Ray takes: jobs hand over an exit code, or lines of text
@@ -46,6 +49,12 @@ def start_ray() -> Any:
         where = f"the cluster at {address}, which {ADDRESS} names, cannot be reached" if address else "cannot start"
         raise UnavailableError(f"Ray: {where} ({reason}). Mend it, or leave out --engine ray.") from None
     return ray
+
+
+def check_engine(name: str) -> None:
+    """Refuses an engine that there is not."""
+    if name not in ENGINES:
+        raise ConfigError(not_one_of("engine", name, ENGINES))
 
 
 def num_cores() -> int:

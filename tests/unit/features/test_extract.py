@@ -302,7 +302,7 @@ def _dying_within_a_line(utterances, folder, root):
 def die(target, *args):
     child = multiprocessing.get_context("fork").Process(target=target, args=args)
     child.start()
-    child.join(60)
+    child.join(300)
     assert child.exitcode == 9
 
 
