@@ -1,4 +1,4 @@
-"""Normalisation of encoder layers per utterance or per speaker, from stored statistics."""
+"""Normalisation of features per utterance or per speaker, from stored statistics."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -10,7 +10,8 @@ from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.features.store import FeatureStore
 
-MODES = ("none", "utterance", "speaker")
+NONE = "none"
+MODES = (NONE, "utterance", "speaker")
 
 # A feature that never moves has no scale: divide by this instead of by zero.
 _MIN_STD = 1e-3
@@ -49,12 +50,12 @@ class Normaliser:
             self._pool(utterances)
 
     def __call__(self, utterance_id: str, frames: Tensor, store: FeatureStore | None = None) -> Tensor:
-        """Normalises some frames of an utterance: (t, L, D) -> (t, L, D).
+        """Normalises some frames of an utterance: (t, ...) -> (t, ...).
 
         `store` is where they come from, if that is another one: an augmented copy is an utterance of its own, but
         its speaker's statistics stay those of the originals.
         """
-        if self.mode == "none":
+        if self.mode == NONE:
             return frames
         if self.mode == "utterance" and store is not None:
             return whiten(frames, *store.statistics(utterance_id))
@@ -68,7 +69,7 @@ class Normaliser:
         mean, std : torch.Tensor, (L, D), float32
         """
         mean, std = self.store.statistics(utterance_id)
-        if self.mode == "none":
+        if self.mode == NONE:
             return mean, std
         scale_mean, scale_std = self._scale(utterance_id)
         # Whitening is affine, so it does to the mean what it does to a frame, and only its scale to the deviation.

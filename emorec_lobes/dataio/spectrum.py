@@ -10,6 +10,7 @@ from torch import Tensor
 
 from emorec_lobes.corpora.manifest import Utterance
 from emorec_lobes.dataio.crops import crop_start
+from emorec_lobes.dataio.normalise import Normaliser
 from emorec_lobes.dataio.soft_targets import training_target
 from emorec_lobes.dataio.speech import DrawDataset
 from emorec_lobes.features.store import FeatureStore
@@ -36,6 +37,8 @@ class SpectrumData:
         Training speakers; others are unknown.
     spectra : FeatureStore
         (T, M) per utterance.
+    normaliser : Normaliser
+        Applied to the spectra.
     crop_frames : int
         Frames of a crop and of a window; a shorter utterance is repeated until it is as long.
     window_shift : int
@@ -50,6 +53,7 @@ class SpectrumData:
     labels: Sequence[str]
     speakers: Sequence[str]
     spectra: FeatureStore
+    normaliser: Normaliser
     crop_frames: int
     window_shift: int
     copies: Sequence[FeatureStore] = ()
@@ -63,7 +67,8 @@ class SpectrumData:
         version, fraction = divmod(fraction * (1 + len(self.copies)), 1)
         spectra = (self.spectra, *self.copies)[int(version)]
         start = crop_start(fraction, spectra.num_frames(utterance_id), self.crop_frames)
-        return _tiled(spectra.read(utterance_id, start, start + self.crop_frames), self.crop_frames)
+        frames = spectra.read(utterance_id, start, start + self.crop_frames)
+        return _tiled(self.normaliser(utterance_id, frames, spectra), self.crop_frames)
 
     def windows(self, utterance_id: str) -> Tensor:
         """All windows of an utterance: (N, crop_frames, M)."""
@@ -71,7 +76,8 @@ class SpectrumData:
 
     def whole(self, utterance_id: str) -> Tensor:
         """All frames of an utterance: (T, M)."""
-        return self.spectra.read(utterance_id, 0, self.spectra.num_frames(utterance_id)).float()
+        frames = self.spectra.read(utterance_id, 0, self.spectra.num_frames(utterance_id))
+        return self.normaliser(utterance_id, frames).float()
 
     def target(self, utterance_id: str) -> int:
         """Class index of an utterance."""

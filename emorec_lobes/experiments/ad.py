@@ -9,11 +9,12 @@ from typing import Any
 from emorec_lobes.brains.base import EmotionBrain
 from emorec_lobes.corpora.manifest import Utterance, with_labels
 from emorec_lobes.corpora.protocol import Fold, statistics_stamp
+from emorec_lobes.dataio.normalise import MODES, NONE, Normaliser
 from emorec_lobes.dataio.spectrum import WINDOWS, SpectrumData
 from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.experiments.fingerprint import num_processes
 from emorec_lobes.experiments.folds import FoldData
-from emorec_lobes.experiments.pretrained import Pretrained
+from emorec_lobes.experiments.pretrained import RESEMBLYZER_WHEEL, Pretrained
 from emorec_lobes.experiments.ratings import soft_features, soft_stamp, soft_targets
 from emorec_lobes.experiments.settings import Settings
 from emorec_lobes.experiments.speech import check_num_classes, fill_stores, wave_copies
@@ -44,15 +45,16 @@ class ADTask:
 
     def __init__(self, settings: Settings, utterances: Mapping[str, Utterance], run_opts: Any) -> None:
         check_num_classes(settings)
-        for key, valid in {"eval_windows": WINDOWS, "disentanglers_with": GROUPS}.items():
+        for key, valid in {"eval_windows": WINDOWS, "disentanglers_with": GROUPS, "normalise": MODES}.items():
             if settings[key] not in valid:
                 raise ConfigError(not_one_of(key, settings[key], valid))
-        self.pretrained = Pretrained(settings["pretrained"], spectrum_spec(settings))
+        self.pretrained = pretrained_weights(settings)
         self.pretrained.load_into(settings.build()["model"].front_end.front_end)  # told now, not after the extraction
         self.utterances = utterances
         self.soft_targets = soft_targets(settings, utterances)
         self._crops_per_update = settings["batch_size"] * run_opts["grad_accumulation_factor"] * num_processes()
         self.spectra = extract_spectra(settings, utterances, run_opts)
+        self.normaliser = Normaliser(self.spectra, utterances, settings["normalise"])
         self.audio_hashes = self.spectra.audio_hashes
         self.copies = [extract_spectra(settings, utterances, run_opts, copy) for copy in wave_copies(settings)]
         self.features = {SPECTRUM: self.spectra.folder.name, "pretrained": self.pretrained.fingerprint}
@@ -64,8 +66,9 @@ class ADTask:
         return {
             **{key: settings[key] for key in ("features", "vad", "eval_windows", "ad_positions", "wave_copies")},
             "pretrained_on": self.pretrained.trained_on,
-            **dict.fromkeys(("normalise", "enrolment"), "none"),
-            **statistics_stamp(by_speaker=False),
+            "normalise": settings["normalise"],
+            "enrolment": "none",
+            **statistics_stamp(settings["normalise"] == "speaker"),
             **soft_stamp(self.soft_targets),
         }
 
@@ -86,6 +89,7 @@ class ADTask:
             labels=hparams["labels"],
             speakers=self._speakers(fold),
             spectra=self.spectra,
+            normaliser=self.normaliser,
             crop_frames=hparams["crop_frames"],
             window_shift=hparams["window_shift"],
             copies=self.copies,
@@ -110,8 +114,28 @@ def extract_spectra(
     return fill_stores(settings, utterances, run_opts, replace(spectrum_spec(settings), copy=copy))[SPECTRUM]
 
 
+def pretrained_weights(settings: Settings) -> Pretrained:
+    """What the front end learnt before.
+
+    Raises
+    ------
+    ConfigError
+        If it learnt from other features.
+    """
+    source, spec = settings["pretrained"], spectrum_spec(settings)
+    if settings["normalise"] != NONE:
+        if source == RESEMBLYZER_WHEEL:
+            raise ConfigError(
+                f"`normalise` must be none with the weights of {source}, which learnt from features as they are, but "
+                f"is {settings['normalise']} instead. Change it."
+            )
+        # What takes a speaker's mean away does to a front end what taking each utterance's did.
+        spec = replace(spec, subtract_mean=True)
+    return Pretrained(source, spec)
+
+
 def spectrum_spec(settings: Settings | Mapping[str, Any]) -> SpectrumSpec:
-    """What such a recipe extracts."""
+    """What such a recipe extracts: without a mean of their own the spectra could not be normalised by a speaker's."""
     return SpectrumSpec(
         kind=settings["features"],
         num_mels=settings["num_mels"],
@@ -119,7 +143,7 @@ def spectrum_spec(settings: Settings | Mapping[str, Any]) -> SpectrumSpec:
         hop_ms=settings["hop_ms"],
         vad=settings["vad"],
         vad_options=settings["vad_options"],
-        subtract_mean=settings["subtract_mean"],
+        subtract_mean=settings["subtract_mean"] and settings["normalise"] == NONE,
     )
 
 

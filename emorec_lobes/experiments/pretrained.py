@@ -17,6 +17,7 @@ from emorec_lobes.features.pretraining import RESEMBLYZER
 from emorec_lobes.features.spectrum_spec import SpectrumSpec
 from emorec_lobes.files import read_json
 
+RESEMBLYZER_WHEEL = "resemblyzer"
 WEIGHTS, ABOUT = "front_end.safetensors", "front_end.json"
 
 # What a front end's input must have been in pre-training too: hyperparameters, and of which kind.
@@ -46,7 +47,7 @@ class Pretrained:
         self.fingerprint = "none"
         if source is None:
             return
-        if source == "resemblyzer":
+        if source == RESEMBLYZER_WHEEL:
             about: dict[str, Any] = {"kind": "resemblyzer", "trained_on": RESEMBLYZER}
             path = resemblyzer.weights_file()
         else:
@@ -74,7 +75,7 @@ class Pretrained:
         """
         if self.source is None:
             return
-        if self.source == "resemblyzer":
+        if self.source == RESEMBLYZER_WHEEL:
             weights = resemblyzer.pretrained_lstms().state_dict()
             _load_strictly(front_end, {f"blocks.layers.lstms.{k}": v for k, v in weights.items()}, self.source)
             return

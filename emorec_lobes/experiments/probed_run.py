@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 from emorec_lobes.corpora.manifest import Utterance, read_manifest, without_labels
 from emorec_lobes.corpora.protocol import Fold, make_folds
+from emorec_lobes.dataio.normalise import Normaliser
 from emorec_lobes.dataio.spectrum import SpectrumData
 from emorec_lobes.errors import ConfigError
-from emorec_lobes.experiments.ad import extract_spectra, spectrum_spec
+from emorec_lobes.experiments.ad import extract_spectra, pretrained_weights
 from emorec_lobes.experiments.fingerprint import FINGERPRINT
-from emorec_lobes.experiments.pretrained import Pretrained
 from emorec_lobes.experiments.probe import Rows
 from emorec_lobes.experiments.results import fold_predictions
 from emorec_lobes.experiments.settings import Settings
@@ -26,7 +26,7 @@ from emorec_lobes.files import read_json
 
 # What runs have in common that can be drawn side by side.
 _SHARED = ("corpus", "labels", "scheme", "protocol", "num_groups", "speaker_groups", "refit")
-_SHARED += ("features", "num_mels", "window_ms", "hop_ms", "vad", "vad_options", "subtract_mean")
+_SHARED += ("features", "num_mels", "window_ms", "hop_ms", "vad", "vad_options", "subtract_mean", "normalise")
 
 # Id -> what the network is given of an utterance, all of its segments as one batch.
 Inputs = Callable[[str], tuple[Tensor, ...]]
@@ -128,8 +128,9 @@ def speech_inputs(settings: Settings, utterances: Mapping[str, Utterance], fold:
 def spectrum_inputs(settings: Settings, utterances: Mapping[str, Utterance], fold: Fold, run_opts: Any) -> Inputs:
     """What a run on spectra is tested on: windows (N, t, M), or the whole utterance (1, T, M)."""
     spectra = extract_spectra(settings, without_labels(utterances), run_opts)
+    normaliser = Normaliser(spectra, without_labels(utterances), settings["normalise"])
     frames = {key: settings[key] for key in ("crop_frames", "window_shift")}
-    data = SpectrumData(utterances, settings["labels"], speakers=(), spectra=spectra, **frames)
+    data = SpectrumData(utterances, settings["labels"], (), spectra, normaliser, **frames)
     if settings["eval_windows"] == "whole":
         return lambda utterance_id: (data.whole(utterance_id).unsqueeze(0),)
     return lambda utterance_id: (data.windows(utterance_id),)
@@ -193,7 +194,7 @@ def before_training(settings: Settings, model: nn.Module) -> dict[str, nn.Module
     """
     if settings["pretrained"] is None:
         return {}
-    learnt, folder = Pretrained(settings["pretrained"], spectrum_spec(settings)), settings.path.parent
+    learnt, folder = pretrained_weights(settings), settings.path.parent
     begun_with = read_json(folder / FINGERPRINT, "the recipe", needed=("features",))["features"]
     if begun_with.get("pretrained") != learnt.fingerprint:
         raise ConfigError(

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from emorec_lobes.dataio.normalise import NONE
 from emorec_lobes.dataio.spectrum import windows_of
 from emorec_lobes.features.spectrum import FBANK, Spectrum
 from emorec_lobes.inference.batch import Batch, Scores, Tap, as_stored, check_finite, weighted_means
+from emorec_lobes.inference.normalisation import Normalisation
 from emorec_lobes.lengths import lens_to_frames
 
 # Windows that go through the model together: a long file must not fill the memory.
@@ -32,8 +34,6 @@ class DisentangledSystem:
 
     takes_audio = True
     takes_text = False
-    knows_speakers = False
-    needs_enrolment = False
 
     def __init__(self, hparams: Mapping[str, Any], model: nn.Module, device: str, precision: str) -> None:
         self._spectrum = Spectrum(
@@ -43,17 +43,30 @@ class DisentangledSystem:
             hparams["hop_ms"],
             hparams["vad"],
             hparams["vad_options"],
-            hparams["subtract_mean"],
+            hparams["subtract_mean"] and hparams["normalise"] == NONE,
         )
+        self._normalise = Normalisation(hparams["normalise"])
         self._crop_frames, self._window_shift = hparams["crop_frames"], hparams["window_shift"]
         self._is_whole = hparams["eval_windows"] == "whole"
         self._model, self._device = model, device
         self._tap = Tap(model.heads)
 
+    @property
+    def knows_speakers(self) -> bool:
+        """Whether a speaker's other audio sets the scale."""
+        return self._normalise.by_speaker
+
+    needs_enrolment = knows_speakers
+
+    @torch.inference_mode()
+    def enrol(self, batches: list[Batch]) -> None:
+        """Takes the scale from all of a speaker's audio."""
+        self._normalise.enrol(each for batch in batches for each in self._spectra(batch))
+
     @torch.inference_mode()
     def __call__(self, batch: Batch) -> Scores:
         """Softmax of the whole utterance, or its mean over windows, as in training's evaluation."""
-        spectra = self._spectra(batch)
+        spectra = self._normalise(self._spectra(batch))
         check_finite(spectra, batch.names, "the model")
         return self._of_whole(spectra) if self._is_whole else self._of_windows(spectra)
 

@@ -90,12 +90,18 @@ class SpectrumGraph(nn.Module):
         super().__init__()
         self.model = model
         self.dim = hparams["num_mels"] + (hparams["features"] == "fbank")  # the frame's energy beside the bands
+        self.whitened = hparams["normalise"] == "utterance"
         self.whole = hparams["eval_windows"] == "whole"
         self.size, self.shift = hparams["crop_frames"], hparams["window_shift"]
 
     def forward(self, spectrum: Tensor, num_frames: Tensor) -> Tensor:
-        """(B, T, M), (B,) -> (B, K)."""
+        """(B, T, M), (B,) -> (B, K).
+
+        Spectra are taken as they are stored, and normalised as `SpeechGraph` has it.
+        """
         num_items, longest, _ = spectrum.shape
+        if self.whitened:
+            spectrum = whiten(spectrum, *_statistics(spectrum, num_frames))
         if self.whole:
             return self.model(spectrum, num_frames / longest).emotion.float().softmax(dim=1)
         # Windows from the start, one every `shift` frames; the last one ends with the utterance.
@@ -184,12 +190,12 @@ def make_graph(task: str, model: nn.Module, hparams: Mapping[str, Any]) -> nn.Mo
     return GRAPHS[task](model, hparams).eval()
 
 
-def _statistics(layers: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and (biased) deviation of each item's valid frames: (B, T, L, D), (B,) -> 2 x (B, 1, L, D)."""
-    weights = frames_to_mask(counts, layers.shape[1]).to(layers.dtype) / counts.clamp(min=1).unsqueeze(1)
-    weights = weights[:, :, None, None]
-    mean = (layers * weights).sum(dim=1, keepdim=True)
-    return mean, ((layers - mean).square() * weights).sum(dim=1, keepdim=True).sqrt()
+def _statistics(frames: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and (biased) deviation of each item's valid frames: (B, T, ...), (B,) -> 2 x (B, 1, ...)."""
+    weights = frames_to_mask(counts, frames.shape[1]).to(frames.dtype) / counts.clamp(min=1).unsqueeze(1)
+    weights = weights.reshape(*weights.shape, *(1,) * (frames.dim() - 2))
+    mean = (frames * weights).sum(dim=1, keepdim=True)
+    return mean, ((frames - mean).square() * weights).sum(dim=1, keepdim=True).sqrt()
 
 
 def _weighted_mean(logits: Tensor, weights: Tensor) -> Tensor:

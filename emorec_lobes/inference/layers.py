@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from emorec_lobes.dataio.normalise import pool_statistics, whiten
 from emorec_lobes.features.speaker import DIM, SpeakerEmbedding
 from emorec_lobes.features.speech import load_encoder
 from emorec_lobes.inference.batch import Batch, as_stored, check_finite
+from emorec_lobes.inference.normalisation import Normalisation
 
 
 class Layers:
@@ -27,8 +27,7 @@ class Layers:
 
     def __init__(self, hparams: Mapping[str, Any], device: str, precision: str) -> None:
         self._name = hparams["encoder"]
-        self._normalise = hparams["normalise"]
-        self._scale: tuple[Tensor, Tensor] | None = None
+        self._normalise = Normalisation(hparams["normalise"])
         self._encoder = load_encoder(
             self._name,
             hparams.get("encoder_layers", hparams["num_layers"]),
@@ -42,20 +41,15 @@ class Layers:
     @property
     def knows_speakers(self) -> bool:
         """Whether a speaker's other audio sets the scale."""
-        return self._normalise == "speaker"
+        return self._normalise.by_speaker
 
     def enrol(self, batches: list[Batch]) -> None:
         """Takes the scale from all of a speaker's audio."""
-        self._scale = pool_statistics(
-            [(len(each), *_statistics(each)) for batch in batches for each in self._stored(batch)]
-        )
+        self._normalise.enrol(each for batch in batches for each in self._stored(batch))
 
     def __call__(self, batch: Batch) -> list[Tensor]:
         """The layers of each utterance, (T, L, D)."""
-        layers = self._stored(batch)
-        if self._normalise == "none":
-            return layers
-        return [whiten(each, *(self._scale or _statistics(each))) for each in layers]
+        return self._normalise(self._stored(batch))
 
     def _stored(self, batch: Batch) -> list[Tensor]:
         layers = self._encoder.batch(batch.waves)
@@ -95,9 +89,3 @@ class SpeakerVectors:
         if self._enrolled is not None:
             return self._enrolled.expand(len(batch.waves), -1)
         return self._embed.batch(batch.waves)
-
-
-def _statistics(frames: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased deviation over time, as `pool_statistics` and `whiten` take them."""
-    std, mean = torch.std_mean(frames, dim=0, correction=0)
-    return mean, std

@@ -41,8 +41,8 @@ AD = Task(
     title="speech, with attribute disentanglement",
     target="emorec_lobes.models.emotion_network.EmotionNetwork",
     keys=(
-        "features", "num_mels", "window_ms", "hop_ms", "vad", "vad_options", "subtract_mean", "crop_frames",
-        "window_shift", "eval_windows",
+        "features", "num_mels", "window_ms", "hop_ms", "vad", "vad_options", "subtract_mean", "normalise",
+        "crop_frames", "window_shift", "eval_windows",
     ),
     training_only=("module_poolings.", "heads.relevant.", "heads.irrelevant."),
     dropped=dict.fromkeys(("num_speakers",)),

@@ -127,6 +127,41 @@ def test_learnt_weights_are_where_training_starts(train, tmp_path, front_end):
     assert record(tmp_path / "fold_1")["stamp"]["pretrained_on"] == "noise"
 
 
+def test_a_model_normalised_over_speakers_says_so_and_answers_an_enrolled_one(train, tones, tmp_path, capsys):
+    code, _, err = train(tmp_path / "run", fold=1, number_of_epochs=1, normalise="speaker")
+    assert code == 0, err
+    stamp = record(tmp_path / "run" / "fold_1")["stamp"]
+    assert stamp["normalise"] == "speaker" and "tested ones too" in stamp["speaker_statistics_over"]
+    ask = ["predict", str(tones / "s1_sad_0.wav"), "--model", str(tmp_path / "run" / "fold_1")]
+    assert emorec(ask) == 2
+    assert "--enrol" in capsys.readouterr().err
+
+    voice = tmp_path / "voice"
+    voice.mkdir()
+    for path in tones.glob("s1_*.wav"):
+        shutil.copy(path, voice)
+    assert emorec([*ask, "--enrol", str(voice), "--format", "json"]) == 0
+    answer = json.loads(capsys.readouterr().out)["probabilities"]
+    table = read_predictions(tmp_path / "run" / "fold_1" / "predictions.csv")
+    recorded = dict(
+        zip(table.labels, table.probabilities[[each.endswith("s1_sad_0") for each in table.ids]][0], strict=True)
+    )
+    assert answer == pytest.approx(recorded, abs=1e-3)
+
+
+def test_weights_that_learnt_without_each_utterances_mean_may_be_normalised_over_speakers(train, tmp_path, front_end):
+    code, _, err = train(
+        tmp_path,
+        "ad_resnet18.yaml",
+        fold=1,
+        pretrained=front_end,
+        number_of_epochs=1,
+        batch_size=8,
+        normalise="speaker",
+    )
+    assert code == 0, err
+
+
 def test_trained_again_with_more_utterances_the_rate_falls_at_the_same_updates(train, tmp_path, monkeypatch):
     monkeypatch.setattr(History, "best_update", lambda self, _: self.rows[-1]["update"])
     code, _, err = train(tmp_path, fold=1, refit=True, number_of_epochs=3, lr_milestones="[2, 3]")
@@ -176,6 +211,8 @@ def test_the_scheme_of_the_paper_needs_sessions(train, tmp_path):
         ({"num_classes": 3}, ["num_classes"]),
         ({"pretrained": "nowhere"}, ["nowhere"]),
         ({"pretrained": "resemblyzer"}, ["features", "resemblyzer"]),
+        ({"normalise": "speakers"}, ["normalise", "speaker"]),
+        ({"hparams": "ad_resemblyzer.yaml", "normalise": "speaker"}, ["normalise", "resemblyzer", "none"]),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_one_line(train, tmp_path, overrides, words):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from emorec_lobes.dataio.normalise import Normaliser
 from emorec_lobes.dataio.spectrum import SpectrumData
 from emorec_lobes.errors import DataError
 
@@ -17,7 +18,7 @@ CROP, SHIFT = 60, 24
 @pytest.fixture()
 def data(utterances, mel):
     """Each value of a frame is its number from 1; utterances have 40, 96, 250, 97 and 130 frames."""
-    return SpectrumData(utterances, ["angry", "sad"], ["b", "x"], mel, CROP, SHIFT)
+    return SpectrumData(utterances, ["angry", "sad"], ["b", "x"], mel, Normaliser(mel, utterances, "none"), CROP, SHIFT)
 
 
 def numbers(frames):
@@ -47,6 +48,22 @@ def test_windows_overlap_and_the_last_ends_with_the_utterance(data, utterance_id
 def test_no_window_stands_twice_where_the_shift_meets_the_end(data):
     data = replace(data, window_shift=18)
     assert [numbers(window)[0] for window in data.windows("a2")] == [0, 18, 36]
+
+
+def test_a_speakers_mean_and_deviation_are_taken_away_from_all_that_is_read(data, utterances, mel):
+    normalised = replace(data, normaliser=Normaliser(mel, utterances, "speaker"))
+    every = np.concatenate([np.arange(length) + 1.0 for length in (97, 130)])  # of speaker b
+    expected = (np.arange(97) + 1.0 - every.mean()) / every.std()
+    assert np.allclose(normalised.whole("b1")[:, 0], expected, atol=1e-5)
+    assert np.allclose(normalised.crop("b1", 0.999)[:, 0], expected[37:], atol=1e-5)
+    assert np.allclose(normalised.windows("b1")[-1][:, 0], expected[37:], atol=1e-5)
+
+
+def test_an_augmented_copy_is_normalised_as_its_speakers_originals(data, utterances, mel, tmp_path):
+    louder = make_store(tmp_path, "louder", (4,), "float32", lambda _, n: np.full((n, 4), 500, dtype=np.float32))
+    by_speaker = replace(data, normaliser=Normaliser(mel, utterances, "speaker"), copies=[louder])
+    every = np.concatenate([np.arange(length) + 1.0 for length in (97, 130)])
+    assert np.allclose(by_speaker.crop("b1", 0.5), (500 - every.mean()) / every.std())
 
 
 def test_speakers_of_the_training_have_an_index_and_others_are_unknown(data):

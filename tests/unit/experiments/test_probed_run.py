@@ -25,7 +25,8 @@ def run(tmp_path):
     (tmp_path / "front_end.json").write_text(json.dumps({"kind": "fbank", **SPEC, "trained_on": "noise"}))
     learnt = Pretrained(str(tmp_path), SpectrumSpec())
     (tmp_path / "fingerprint.json").write_text(json.dumps({"features": {"pretrained": learnt.fingerprint}}))
-    hparams = {**SPEC, "features": "fbank", "vad": "none", "vad_options": {}, "pretrained": str(tmp_path)}
+    hparams = {**SPEC, "features": "fbank", "vad": "none", "vad_options": {}, "normalise": "none"}
+    hparams["pretrained"] = str(tmp_path)
     trained = DisentangledFrontEnd(VGG(channels=[4, 4], pooled=[2], masked_norm=True), [], lambda width: None)
     network = EmotionNetwork(trained, "mean_std", 4, num_classes=2, num_speakers=1, shared_emotion_head=False)
     return fold_settings(tmp_path, hparams), network, vgg.state_dict()

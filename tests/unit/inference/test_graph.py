@@ -27,6 +27,8 @@ def speech(model, hparams, layers, count, speaker):
 def spectrum(model, hparams, frames, count):
     """One utterance, window after window, as the recipe does."""
     frames, size = frames[:count], hparams["crop_frames"]
+    if hparams["normalise"] == "utterance":
+        frames = (frames - frames.mean(0)) / frames.std(0, correction=0)
     if hparams["eval_windows"] == "whole":
         return model(frames[None]).emotion.softmax(1)[0]
     last = count - size
@@ -55,9 +57,10 @@ def test_segments_are_weighed_padded_and_whitened_as_in_training(make_fold, tmp_
         torch.testing.assert_close(found, torch.stack(alone), atol=2e-6, rtol=0)
 
 
-@pytest.mark.parametrize("windows", ["overlapping", "whole"])
-def test_windows_are_those_of_training(make_fold, tmp_path, windows):
-    opened = open_folder(make_fold(tmp_path / "fold", "ad_resemblyzer.yaml", eval_windows=windows))
+@pytest.mark.parametrize(("windows", "normalise"), [("overlapping", "none"), ("whole", "none"), ("whole", "utterance")])
+def test_windows_are_those_of_training(make_fold, tmp_path, windows, normalise):
+    changes = {"eval_windows": windows, "normalise": normalise}
+    opened = open_folder(make_fold(tmp_path / "fold", "ad_resemblyzer.yaml", **changes))
     graph = make_graph(opened.task, opened.model, opened.hparams)
     frames = torch.randn(6, 330, 40)
     counts = torch.tensor([330, 280, 241, 200, 199, 7])

@@ -40,6 +40,7 @@ hop_ms: 10.0
 vad: energy
 vad_options: {}
 subtract_mean: true
+normalise: none
 crop_frames: 50
 window_shift: 20
 eval_windows: whole
@@ -62,6 +63,8 @@ _HPARAMS = {
     "by_utterance": _SPEECH.replace("normalise: none", "normalise: utterance"),
     "by_speaker": _SPEECH.replace("normalise: none", "normalise: speaker"),
     "ad": _AD,
+    "ad_by_utterance": _AD.replace("normalise: none", "normalise: utterance"),
+    "ad_by_speaker": _AD.replace("normalise: none", "normalise: speaker"),
     "ad_windows": _AD.replace("eval_windows: whole", "eval_windows: overlapping"),
 }
 

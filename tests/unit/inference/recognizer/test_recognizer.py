@@ -9,7 +9,7 @@ from speechbrain.inference.interfaces import Pretrained
 from emorec_lobes.errors import ConfigError, DataError
 from emorec_lobes.inference.recognizer import EmotionRecognizer
 
-KINDS = ("speech", "by_utterance", "ad", "ad_windows")
+KINDS = ("speech", "by_utterance", "ad", "ad_windows", "ad_by_utterance")
 # Other formats and rates are other samples; the answer may move by so much.
 SAME_SOUND = 0.02
 
@@ -167,19 +167,21 @@ def test_samples_need_a_rate(hearer):
 # ------------------------------------------------------------------------------------------ speakers
 
 
-def test_a_model_normalised_over_speakers_refuses_without_enrolment(fold):
+@pytest.mark.parametrize("kind", ["by_speaker", "ad_by_speaker"])
+def test_a_model_normalised_over_speakers_refuses_without_enrolment(fold, kind):
     with pytest.raises(ConfigError, match="normalised over a whole speaker"):
-        EmotionRecognizer.from_hparams(fold("by_speaker"))
+        EmotionRecognizer.from_hparams(fold(kind))
 
 
-def test_enrolled_statistics_are_those_of_all_their_frames(fold, recordings):
+@pytest.mark.parametrize("kind", ["by", "ad_by"])
+def test_enrolled_statistics_are_those_of_all_their_frames(fold, recordings, kind):
     """Enrolled with one utterance, a model normalised over speakers does as one normalised over utterances."""
-    by_utterance = EmotionRecognizer.from_hparams(fold("by_utterance"))
+    by_utterance = EmotionRecognizer.from_hparams(fold(f"{kind}_utterance"))
     alone = recordings[0].parent / "one"
     alone.mkdir(exist_ok=True)
     (alone / "a.wav").write_bytes(recordings[4].read_bytes())
 
-    enrolled = EmotionRecognizer.from_hparams(fold("by_speaker"), enrol=alone)
+    enrolled = EmotionRecognizer.from_hparams(fold(f"{kind}_speaker"), enrol=alone)
 
     expected, found = by_utterance.predict(recordings[4]), enrolled.predict(recordings[4])
     assert np.abs(values([expected]) - values([found])).max() < 1e-5
