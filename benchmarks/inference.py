@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from _material import noises, save_wav2vec2
 
-from emorec_lobes.errors import ConfigError, exit_code_of
+from emorec_lobes.errors import ConfigError, UnavailableError, exit_code_of
 from emorec_lobes.features.huggingface import quiet
 from emorec_lobes.inference.recognizer import EmotionRecognizer
 
@@ -94,9 +94,12 @@ def rows(folder: Path, count: int, rounds: int, seed: int) -> Iterator[str]:
     """The table's lines for so many utterances; one side is in memory at a time."""
     waves = noises(count, seed)
     reference, fastest = None, {}
-    for precision in ("fp32", "bf16"):
-        for name in (PIPELINE, ONE_BY_ONE, PADDED, OURS):
-            side = build(name, folder, precision)
+    for precision in ("fp32", "bf16", "int8"):
+        for name in (OURS,) if precision == "int8" else (PIPELINE, ONE_BY_ONE, PADDED, OURS):
+            try:
+                side = build(name, folder, precision)
+            except UnavailableError:  # a processor without instructions for int8
+                continue
             answers = side(waves)  # warms up, and is compared
             reference = answers if reference is None else reference
             wall_s, cpu_s = np.median([seconds(side, waves) for _ in range(rounds)], axis=0)
