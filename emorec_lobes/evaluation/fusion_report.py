@@ -16,6 +16,7 @@ from emorec_lobes.evaluation.figures_fusion import reliability_figure, share_fig
 from emorec_lobes.evaluation.fusion import METHODS, Fused
 from emorec_lobes.evaluation.fusion_inputs import Aligned, Source
 from emorec_lobes.evaluation.fusion_weights import uar_over_share
+from emorec_lobes.evaluation.metrics import scores
 from emorec_lobes.evaluation.predictions import as_csv
 from emorec_lobes.evaluation.report import Record, corpus_title, markdown_table, piped, results_record, rounded
 from emorec_lobes.evaluation.runs import difference_over_runs
@@ -63,6 +64,7 @@ def fusion_record(inputs: Aligned, fused: Fused, sources: Sequence[Source], meth
             "folds": [asdict(fold) for fold in fused.folds],
             "fallbacks": inputs.fallbacks,
             "calibration": {name: _errors(tables) for name, tables in _systems(inputs, fused).items()},
+            "validation": _on_validation(inputs, fused),
             "beside": [_beside(inputs, fused, place) for place in range(len(sources))],
         }
     }
@@ -101,6 +103,18 @@ def _corpus_of(ids: np.ndarray) -> str:
 
 def _spoken(values: Sequence[float]) -> str:
     return " ".join(f"{value:.3f}" for value in values)
+
+
+def _on_validation(inputs: Aligned, fused: Fused) -> dict[str, dict[str, float]]:
+    """Each input and the fusion on the valid rows of all folds: what to choose inputs by; nothing without such rows."""
+    systems = zip((*inputs.names, _FUSED), (*inputs.probabilities, fused.predictions.probabilities), strict=True)
+    found = {}
+    for name, probabilities in systems:
+        rows = (inputs.splits == "valid") & ~np.isnan(probabilities[:, 0])
+        if rows.any():
+            whole = scores(inputs.targets[rows], probabilities[rows].argmax(axis=1), inputs.labels)
+            found[name] = {key: whole[key] for key in ("num_utterances", "uar")}
+    return found
 
 
 def _beside(inputs: Aligned, fused: Fused, place: int) -> dict[str, Any]:
@@ -152,6 +166,8 @@ def markdown_fusion(record: Record) -> str:
         blocks.append("**Oracle: something here was chosen on the test rows. It is an upper bound, not a result.**")
     head = ["input", "utterances", "UAR", "accuracy", "weighted F1", "fused UAR on these", "fused less input"]
     blocks.append(piped([head, *map(_beside_cells, fusion["beside"])]))
+    if fusion["validation"]:
+        blocks.append(piped(_validation_rows(fusion)))
     blocks.append(piped(_fold_rows(fusion)))
     blocks.append(piped(_error_rows(fusion), num_texts=2))
     return "\n\n".join([*blocks, *_fallback_lines(record)]) + "\n"
@@ -162,6 +178,12 @@ def _beside_cells(row: Mapping[str, Any]) -> list[str]:
     difference += f" ({band['low']:+.3f} to {band['high']:+.3f})" if band else ""
     scores = [rounded(row[name]) for name in ("uar", "accuracy", "weighted_f1", "fused_uar")]
     return [row["input"], str(row["num_utterances"]), *scores, difference]
+
+
+def _validation_rows(fusion: Mapping[str, Any]) -> list[list[str]]:
+    heard = ", which chose the weights" if fusion["method"] in ("stacking", "grid", "product") else ""
+    rows = [[name, str(each["num_utterances"]), rounded(each["uar"])] for name, each in fusion["validation"].items()]
+    return [[f"on valid rows{heard}", "utterances", "UAR"], *rows]
 
 
 def _fold_rows(fusion: Mapping[str, Any]) -> list[list[str]]:

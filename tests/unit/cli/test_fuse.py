@@ -6,6 +6,7 @@ import json
 
 import pytest
 from matplotlib.image import imread
+from sklearn.metrics import recall_score
 
 from emorec_lobes.cli.fuse import add_arguments
 from emorec_lobes.cli.main import main
@@ -65,6 +66,20 @@ def test_the_table_has_each_input_beside_the_fusion_and_lists_who_fell_back(inpu
     assert speech["fused_uar"] == record["uar"]
     assert other["interval"]["difference"] == pytest.approx(other["difference"])
     assert set(record["fusion"]["calibration"]["text"]) == {"as given", "calibrated"}
+
+
+def test_inputs_and_fusion_can_be_chosen_by_what_they_say_on_validation(inputs, tmp_path):
+    assert fuse(*inputs, "--to", tmp_path / "fused", "--weights", "1", "1") == 0
+    found = json.loads((tmp_path / "fused/results.json").read_text())["fusion"]["validation"]
+    files = [*inputs, tmp_path / "fused/predictions.csv"]
+    for (name, row), path in zip(found.items(), files, strict=True):
+        valid = read_predictions(path).only("valid")
+        expected = recall_score(valid.targets, valid.predicted, average="macro")
+        assert (row["num_utterances"], row["uar"]) == (120, pytest.approx(expected)), name
+    text = (tmp_path / "fused/results.md").read_text()
+    assert "| on valid rows | utterances | UAR |" in text and "chose the weights" not in text
+    assert fuse(*inputs, "--to", tmp_path / "fused") == 0
+    assert "| on valid rows, which chose the weights |" in (tmp_path / "fused/results.md").read_text()
 
 
 def test_an_oracle_is_called_one_wherever_its_scores_are_shown(inputs, tmp_path, capsys):
