@@ -26,4 +26,5 @@ def test_a_small_run_shows_every_side_with_about_the_same_answers(benchmark, cap
     assert [row[1] for row in rows[:4]] == [row[1] for row in rows[4:8]] and len(rows[:8]) == 8
     assert [row[1:3] for row in rows[8:]] in ([], [["emorec", "int8"]])
     assert all(float(row[-1].strip(" |")) < 0.02 for row in rows)
-    assert all(float(row[-1].strip(" |")) < 1e-4 for row in rows if row[2] == "fp32")
+    unpadded = [row for row in rows if row[1] != benchmark.PADDED]  # whose answers depend on the company
+    assert all(float(row[-1].strip(" |")) < 1e-4 for row in unpadded if row[2] == "fp32")
