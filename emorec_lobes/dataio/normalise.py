@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -94,6 +95,17 @@ class Normaliser:
         for speaker, ids in ids_of.items():
             statistics = [(self.store.num_frames(item), *self.store.statistics(item)) for item in ids]
             self._of_speaker[speaker] = pool_statistics(statistics)
+
+
+def loses_own_mean(hparams: Any) -> bool:
+    """Whether `subtract_mean` takes each spectrum's mean away; where features are normalised, `normalise` does instead.
+
+    Example
+    -------
+    >>> loses_own_mean({"subtract_mean": True, "normalise": "speaker"})
+    False
+    """
+    return hparams["subtract_mean"] and hparams["normalise"] == NONE
 
 
 def whiten(frames: Tensor, mean: Tensor, std: Tensor) -> Tensor:

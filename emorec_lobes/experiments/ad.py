@@ -9,7 +9,7 @@ from typing import Any
 from emorec_lobes.brains.base import EmotionBrain
 from emorec_lobes.corpora.manifest import Utterance, with_labels
 from emorec_lobes.corpora.protocol import Fold, statistics_stamp
-from emorec_lobes.dataio.normalise import MODES, NONE, Normaliser
+from emorec_lobes.dataio.normalise import MODES, NONE, Normaliser, loses_own_mean
 from emorec_lobes.dataio.spectrum import WINDOWS, SpectrumData
 from emorec_lobes.errors import ConfigError, not_one_of
 from emorec_lobes.experiments.fingerprint import num_processes
@@ -135,7 +135,7 @@ def pretrained_weights(settings: Settings) -> Pretrained:
 
 
 def spectrum_spec(settings: Settings | Mapping[str, Any]) -> SpectrumSpec:
-    """What such a recipe extracts: without a mean of their own the spectra could not be normalised by a speaker's."""
+    """What such a recipe extracts."""
     return SpectrumSpec(
         kind=settings["features"],
         num_mels=settings["num_mels"],
@@ -143,7 +143,7 @@ def spectrum_spec(settings: Settings | Mapping[str, Any]) -> SpectrumSpec:
         hop_ms=settings["hop_ms"],
         vad=settings["vad"],
         vad_options=settings["vad_options"],
-        subtract_mean=settings["subtract_mean"] and settings["normalise"] == NONE,
+        subtract_mean=loses_own_mean(settings),
     )
 
 

@@ -127,8 +127,9 @@ def speech_inputs(settings: Settings, utterances: Mapping[str, Utterance], fold:
 
 def spectrum_inputs(settings: Settings, utterances: Mapping[str, Utterance], fold: Fold, run_opts: Any) -> Inputs:
     """What a run on spectra is tested on: windows (N, t, M), or the whole utterance (1, T, M)."""
-    spectra = extract_spectra(settings, without_labels(utterances), run_opts)
-    normaliser = Normaliser(spectra, without_labels(utterances), settings["normalise"])
+    unlabelled = without_labels(utterances)
+    spectra = extract_spectra(settings, unlabelled, run_opts)
+    normaliser = Normaliser(spectra, unlabelled, settings["normalise"])
     frames = {key: settings[key] for key in ("crop_frames", "window_shift")}
     data = SpectrumData(utterances, settings["labels"], (), spectra, normaliser, **frames)
     if settings["eval_windows"] == "whole":

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from emorec_lobes.dataio.normalise import NONE
+from emorec_lobes.dataio.normalise import loses_own_mean
 from emorec_lobes.dataio.spectrum import windows_of
 from emorec_lobes.features.spectrum import FBANK, Spectrum
 from emorec_lobes.inference.batch import Batch, Scores, Tap, as_stored, check_finite, weighted_means
@@ -43,7 +43,7 @@ class DisentangledSystem:
             hparams["hop_ms"],
             hparams["vad"],
             hparams["vad_options"],
-            hparams["subtract_mean"] and hparams["normalise"] == NONE,
+            loses_own_mean(hparams),
         )
         self._normalise = Normalisation(hparams["normalise"])
         self._crop_frames, self._window_shift = hparams["crop_frames"], hparams["window_shift"]
