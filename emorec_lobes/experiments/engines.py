@@ -65,10 +65,11 @@ class LocalEngine:
     Example
     -------
     >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> written = (folder / "recipe.py").write_text("print('done')")
-    >>> outcome = LocalEngine().submit(Job("one", (str(folder / "recipe.py"),), folder / "log.txt", threads=1))
-    >>> outcome.code, (folder / "log.txt").read_text()
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     recipe, log = Path(name) / "recipe.py", Path(name) / "log.txt"
+    ...     written = recipe.write_text("print('done')")
+    ...     outcome = LocalEngine().submit(Job("one", (str(recipe),), log, threads=1))
+    ...     outcome.code, log.read_text()
     (0, 'done\\n')
     """
 

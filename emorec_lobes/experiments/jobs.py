@@ -83,9 +83,10 @@ def last_line(path: Path) -> str:
     Example
     -------
     >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "log.txt"
-    >>> _ = path.write_bytes(b"first\\n10%\\r20%\\r \\n")
-    >>> last_line(path)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "log.txt"
+    ...     _ = path.write_bytes(b"first\\n10%\\r20%\\r \\n")
+    ...     last_line(path)
     '20%'
     """
     try:

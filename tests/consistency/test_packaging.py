@@ -2,10 +2,13 @@
 
 import ast
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from packaging.requirements import Requirement
@@ -81,3 +84,23 @@ def test_the_machine_check_names_a_missing_compiler(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith(f"emorec: {tmp_path / 'cc'} is missing")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("index", "free", "lines"), [("", 8.6e9, 1), ("", 8.8e9, 0), ("a", 5.1e9, 1), ("a", 5.3e9, 0)])
+def test_the_machine_check_says_when_the_environment_would_not_fit(tmp_path, monkeypatch, index, free, lines):
+    check = runpy.run_path(str(ROOT / ".ci" / "check_machine.py"))["short_of_disk"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_INDEX", index)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    found = check()
+    assert len(found) == lines
+    assert all(line.startswith(f"{tmp_path} has {free / 1e9:.1f} GB of disk free") for line in found)
+
+
+def test_the_machine_check_lets_an_environment_that_is_there_be_renewed_on_a_full_disk(tmp_path, monkeypatch):
+    check = runpy.run_path(str(ROOT / ".ci" / "check_machine.py"))["short_of_disk"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert len(check()) == 1
+    Path(".venv").mkdir()
+    assert check() == []
