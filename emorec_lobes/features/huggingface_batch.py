@@ -1,5 +1,6 @@
 """Waves through a Hugging Face model together: padded where a mask keeps the padding out, else of one length only."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,10 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from emorec_lobes.features.by_length import by_length
 from emorec_lobes.lengths import frames_to_mask
+from emorec_lobes.units import SAMPLE_RATE_HZ
 
 # Of these, frames see each other only where the mask is: behind convolutions that each normalise a frame by itself.
 _MASKABLE = ("wav2vec2", "hubert", "wavlm", "unispeech-sat")
+
+# Of a forward on a CPU, padding included. Some seconds keep its matrices busy; beyond, what it computes fits no cache
+# and comes from ever new memory, which the system clears first.
+_CPU_SAMPLES = 8 * SAMPLE_RATE_HZ
 
 
 def masks_padding(config: Any) -> bool:
@@ -33,8 +40,10 @@ def masks_padding(config: Any) -> bool:
     )
 
 
-def together(inputs: Sequence[Tensor], forward: Callable[[Tensor, Tensor | None], Tensor], pads: bool) -> list[Tensor]:
-    """Runs waves through a model in as few forwards as give each what it would get alone.
+def together(
+    inputs: Sequence[Tensor], forward: Callable[[Tensor, Tensor | None], Tensor], pads: bool, device: torch.device
+) -> list[Tensor]:
+    """Runs waves through a model in forwards that give each what it would get alone.
 
     Arguments
     ---------
@@ -43,6 +52,8 @@ def together(inputs: Sequence[Tensor], forward: Callable[[Tensor, Tensor | None]
         (B, S) waves and (B, S) int64 mask, or None where all is real -> something with a batch axis first.
     pads : bool
         As `masks_padding` says.
+    device : torch.device
+        Of the model. On a CPU a forward is of some seconds, else of all that may share one.
 
     Returns
     -------
@@ -52,19 +63,22 @@ def together(inputs: Sequence[Tensor], forward: Callable[[Tensor, Tensor | None]
     Example
     -------
     >>> waves = [torch.ones(3), torch.ones(2), torch.ones(3)]
-    >>> together(waves, lambda batch, mask: torch.full((len(batch),), len(batch)), pads=False)
+    >>> together(waves, lambda batch, _: torch.full((len(batch),), len(batch)), False, torch.device("cpu"))
     [tensor(2), tensor(1), tensor(2)]
     """
     groups: dict[int, list[int]] = defaultdict(list)
     for index, wave in enumerate(inputs):
         groups[0 if pads else len(wave)].append(index)
     found: dict[int, Tensor] = {}
-    for indices in groups.values():
-        waves = [inputs[index] for index in indices]
-        counts = torch.tensor([len(wave) for wave in waves])
-        is_even = bool((counts == counts[0]).all())
-        mask = None if is_even else frames_to_mask(counts, int(counts.max())).long()
-        found |= dict(zip(indices, forward(pad_sequence(waves, batch_first=True), mask), strict=True))
+    most_samples = _CPU_SAMPLES if device.type == "cpu" else sys.maxsize
+    for group in groups.values():
+        for part in by_length([len(inputs[index]) for index in group], len(group), most_samples):
+            waves = [inputs[group[place]] for place in part]
+            counts = torch.tensor([len(wave) for wave in waves])
+            is_even = bool((counts == counts[0]).all())
+            mask = None if is_even else frames_to_mask(counts, int(counts.max())).long()
+            rows = forward(pad_sequence(waves, batch_first=True), mask)
+            found |= {group[place]: row for place, row in zip(part, rows, strict=True)}
     return [found[index] for index in range(len(inputs))]
 
 

@@ -119,9 +119,9 @@ def synthetic_iemocap(request, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def features(tmp_path_factory):
-    """One feature folder for all the runs on the tones."""
+    """One feature folder for all the runs of a test file on the tones; those of other files would add stores to it."""
     return tmp_path_factory.mktemp("features")
 
 

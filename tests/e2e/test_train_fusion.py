@@ -86,12 +86,6 @@ def encoder(tmp_path_factory):
     return save_tiny_bert(tmp_path_factory.mktemp("bert"), words, hidden_size=DIM, num_layers=2)
 
 
-@pytest.fixture(scope="module")
-def features(tmp_path_factory):
-    """One feature folder for all runs."""
-    return tmp_path_factory.mktemp("features")
-
-
 @pytest.fixture()
 def train(corpus, encoder, features, tmp_path, monkeypatch, capsys):
     """Runs the recipe in this process: (output folder, overrides) -> (exit code, stdout, stderr)."""
