@@ -133,7 +133,7 @@ class HuggingFaceEncoder:
         else:
             padded = [functional.pad(wave, padding_samples(len(wave), self._padding)) for wave in waves]
             inputs = [standardise(wave) if self._normalise else wave for wave in padded]
-            states = together(inputs, self._states, self._pads, self._device)
+            states = together(inputs, self._states, self._pads, self._model.most_samples)
         return [self._checked(each, len(wave)) for each, wave in zip(states, waves, strict=True)]
 
     def _windowed(self, wave: Tensor) -> Tensor:

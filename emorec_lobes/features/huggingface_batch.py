@@ -1,6 +1,5 @@
 """Waves through a Hugging Face model together: padded where a mask keeps the padding out, else of one length only."""
 
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,14 +10,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from emorec_lobes.features.by_length import by_length
 from emorec_lobes.lengths import frames_to_mask
-from emorec_lobes.units import SAMPLE_RATE_HZ
 
 # Of these, frames see each other only where the mask is: behind convolutions that each normalise a frame by itself.
 _MASKABLE = ("wav2vec2", "hubert", "wavlm", "unispeech-sat")
-
-# Of a forward on a CPU, padding included. Some seconds keep its matrices busy; beyond, what it computes fits no cache
-# and comes from ever new memory, which the system clears first.
-_CPU_SAMPLES = 8 * SAMPLE_RATE_HZ
 
 
 def masks_padding(config: Any) -> bool:
@@ -41,7 +35,7 @@ def masks_padding(config: Any) -> bool:
 
 
 def together(
-    inputs: Sequence[Tensor], forward: Callable[[Tensor, Tensor | None], Tensor], pads: bool, device: torch.device
+    inputs: Sequence[Tensor], forward: Callable[[Tensor, Tensor | None], Tensor], pads: bool, most_samples: int
 ) -> list[Tensor]:
     """Runs waves through a model in forwards that give each what it would get alone.
 
@@ -52,8 +46,8 @@ def together(
         (B, S) waves and (B, S) int64 mask, or None where all is real -> something with a batch axis first.
     pads : bool
         As `masks_padding` says.
-    device : torch.device
-        Of the model. On a CPU a forward is of some seconds, else of all that may share one.
+    most_samples : int
+        Of a forward, padding included; a wave that is longer goes alone.
 
     Returns
     -------
@@ -63,14 +57,13 @@ def together(
     Example
     -------
     >>> waves = [torch.ones(3), torch.ones(2), torch.ones(3)]
-    >>> together(waves, lambda batch, _: torch.full((len(batch),), len(batch)), False, torch.device("cpu"))
+    >>> together(waves, lambda batch, _: torch.full((len(batch),), len(batch)), pads=False, most_samples=9)
     [tensor(2), tensor(1), tensor(2)]
     """
     groups: dict[int, list[int]] = defaultdict(list)
     for index, wave in enumerate(inputs):
         groups[0 if pads else len(wave)].append(index)
     found: dict[int, Tensor] = {}
-    most_samples = _CPU_SAMPLES if device.type == "cpu" else sys.maxsize
     for group in groups.values():
         for part in by_length([len(inputs[index]) for index in group], len(group), most_samples):
             waves = [inputs[group[place]] for place in part]

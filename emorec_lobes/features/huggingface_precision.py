@@ -1,6 +1,7 @@
 """Hugging Face models at half precision or with matrices of int8: faster where the processor multiplies such, and less
 exact."""
 
+import sys
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn.utils import parametrize
 
 from emorec_lobes.errors import ConfigError, UnavailableError, not_one_of
 from emorec_lobes.features.store_values import quantised
+from emorec_lobes.units import SAMPLE_RATE_HZ
 
 FP32, BF16, INT8 = "fp32", "bf16", "int8"
 PRECISIONS = (FP32, BF16)
@@ -18,6 +20,9 @@ ANSWERING = (*PRECISIONS, INT8)
 
 # Frames of some seconds, of whose products the layout of matrices is to be the best.
 _USUAL_ROWS = 256
+# Of a forward on a CPU, padding included. Some seconds keep its matrices busy; beyond, what it computes fits no cache
+# and comes from ever new memory, which the system clears first. At bf16 matrices are busy only with more.
+_CPU_SAMPLES = {True: 32 * SAMPLE_RATE_HZ, False: 8 * SAMPLE_RATE_HZ}
 # Modules of transformers that take the weights out of their parts and multiply by themselves.
 _READ_WEIGHTS = ("WavLMAttention",)
 
@@ -56,6 +61,8 @@ class Precise(nn.Module):
             raise ConfigError(not_one_of("precision", precision, ANSWERING))
         self.model = model.eval()
         self.is_bf16 = precision == BF16
+        on_cpu = next(self.model.parameters()).device.type == "cpu"
+        self.most_samples = _CPU_SAMPLES[self.is_bf16] if on_cpu else sys.maxsize  # of a forward, for speed
         if precision != FP32:
             _convert(model, precision)
 

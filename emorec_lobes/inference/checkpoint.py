@@ -96,7 +96,7 @@ class CheckpointSystem:
     def __init__(self, hparams: Mapping[str, Any], model: nn.Module, device: str, precision: str) -> None:
         self._standardises = hparams["input"] == "standardised"
         self._pads = masks_padding(model.config)
-        self._device = torch.device(device)
+        self._device = device
         self._model = Precise(model, precision)
         self._tap = Tap(model.classifier)  # which may be another module now
 
@@ -104,7 +104,7 @@ class CheckpointSystem:
     def __call__(self, batch: Batch) -> Scores:
         """Softmax of each utterance, whole."""
         waves = [standardise(wave) if self._standardises else wave for wave in batch.waves]
-        rows = together(waves, self._forward, self._pads, self._device)
+        rows = together(waves, self._forward, self._pads, self._model.most_samples)
         check_finite(rows, batch.names, "the model")
         logits, embeddings = (torch.stack(column) for column in zip(*(self._split(row) for row in rows), strict=True))
         return Scores(logits.softmax(dim=1), embeddings)
