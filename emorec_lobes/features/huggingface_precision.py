@@ -22,7 +22,7 @@ ANSWERING = (*PRECISIONS, INT8)
 _USUAL_ROWS = 256
 # Of a forward on a CPU, padding included. Some seconds keep its matrices busy; beyond, what it computes fits no cache
 # and comes from ever new memory, which the system clears first. At bf16 matrices are busy only with more.
-_CPU_SAMPLES = {True: 32 * SAMPLE_RATE_HZ, False: 8 * SAMPLE_RATE_HZ}
+_CPU_SAMPLES = {FP32: 8 * SAMPLE_RATE_HZ, BF16: 32 * SAMPLE_RATE_HZ, INT8: 8 * SAMPLE_RATE_HZ}
 # Modules of transformers that take the weights out of their parts and multiply by themselves.
 _READ_WEIGHTS = ("WavLMAttention",)
 
@@ -62,7 +62,7 @@ class Precise(nn.Module):
         self.model = model.eval()
         self.is_bf16 = precision == BF16
         on_cpu = next(self.model.parameters()).device.type == "cpu"
-        self.most_samples = _CPU_SAMPLES[self.is_bf16] if on_cpu else sys.maxsize  # of a forward, for speed
+        self.most_samples = _CPU_SAMPLES[precision] if on_cpu else sys.maxsize  # of a forward, for speed
         if precision != FP32:
             _convert(model, precision)
 
